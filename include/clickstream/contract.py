@@ -1,0 +1,241 @@
+"""The event: one typed definition that the generator writes, the stream reads and the docs are made from.
+
+`decode` never raises for bad input: it returns an `Accepted` or a `Rejected` with a reason code and a
+detail that names the field. Times are checked apart (`time_rejection`), because they need the record's
+Kafka time.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+MAX_EVENT_BYTES = 65_536
+MAX_PROPERTIES_BYTES = 16_384
+MAX_PROPERTIES_DEPTH = 8
+MAX_PRICE = 1e8
+MAX_QUANTITY = 10_000
+OLDEST_EVENT_MS = 946_684_800_000  # 2000-01-01T00:00:00Z; before it a clock is broken, not a visitor
+
+EVENT_TYPES = (
+    "page_view", "click", "scroll", "search", "view_item", "add_to_cart", "remove_from_cart",
+    "begin_checkout", "add_payment_info", "purchase", "sign_up", "login",
+)  # fmt: skip
+KEY_EVENTS = ("purchase", "sign_up")
+
+Identifier = Annotated[str, Meta(max_length=128)]
+Url = Annotated[str, Meta(max_length=2_048)]
+
+
+class Reason(StrEnum):
+    """Why a record is a dead letter."""
+
+    NOT_JSON = "not_json"
+    CONTRACT = "contract"
+    TOO_LARGE = "too_large"
+    FUTURE = "future"
+    TOO_OLD = "too_old"
+    CONFLICT = "conflict"
+    ERASED = "erased"
+
+
+class Properties(Struct, omit_defaults=True):
+    """The typed part of ``properties``; other keys are kept as JSON beside it."""
+
+    product_id: Identifier | None = None
+    category: Identifier | None = None
+    price: Annotated[float, Meta(ge=0, le=MAX_PRICE, description="of one piece")] | None = None
+    quantity: Annotated[int, Meta(ge=0, le=MAX_QUANTITY)] | None = None
+    order_id: Identifier | None = None
+    search_term: Annotated[str, Meta(max_length=512)] | None = None
+    scroll_depth: Annotated[float, Meta(ge=0, le=100, description="percent")] | None = None
+    page_load_ms: Annotated[float, Meta(ge=0, le=86_400_000)] | None = None
+    element_id: Identifier | None = None
+
+
+class EventFields(Struct, omit_defaults=True, kw_only=False):
+    """What every event has beside its properties."""
+
+    event_id: Annotated[UUID, Meta(description="the identity for deduplication")]
+    event_type: Annotated[
+        str,
+        # The lookahead keeps Python's `$` from matching before a trailing newline; other dialects agree.
+        Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)", description="snake_case; unknown ones are custom events"),
+    ]
+    event_time: Annotated[datetime, Meta(tz=True, description="RFC 3339; stored in UTC, millisecond precision")]
+    user_id: Annotated[str, Meta(min_length=1, max_length=128, description="the anonymous device id")]
+    page_url: Annotated[str, Meta(min_length=1, max_length=2_048)]
+    session_id: Annotated[str, Meta(max_length=128, description="the client's own; kept, not believed")] | None = None
+    referrer: Url | None = None
+    user_agent: Annotated[str, Meta(max_length=1_024)] | None = None
+
+
+class Event(EventFields):
+    """An event as a producer writes it."""
+
+    properties: Properties = msgspec.field(default_factory=Properties)
+
+
+class Envelope(EventFields, forbid_unknown_fields=True):
+    """An event as the stream reads it: the properties stay the bytes that came."""
+
+    properties: Raw = Raw(b"")
+
+
+class Accepted(NamedTuple):
+    """A valid record: the envelope, its typed properties and the JSON object to store."""
+
+    event: Envelope
+    properties: Properties
+    properties_json: bytes
+
+
+class Rejected(NamedTuple):
+    """A refused record: why, and what and where in it."""
+
+    reason: Reason
+    detail: str
+
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+_PROPERTIES = msgspec.json.Decoder(Properties)
+_ANY = msgspec.json.Decoder()
+_NO_PROPERTIES = Properties()
+_FIELDS = frozenset(Envelope.__struct_fields__)
+# PostgreSQL's jsonb refuses numbers far beyond a double; only such exponents (or text like them) pay.
+_LARGE_EXPONENT = re.compile(rb"[eE][+-]?\d{3}")
+encode = msgspec.json.Encoder().encode
+
+
+def decode(value: bytes | None) -> Accepted | Rejected:
+    """Decode one record value strictly. ``None`` (a Kafka tombstone) is ``not_json``."""
+    if not value:
+        return Rejected(Reason.NOT_JSON, "empty record")
+    if len(value) > MAX_EVENT_BYTES:
+        return Rejected(Reason.TOO_LARGE, f"{len(value):,} bytes, at most {MAX_EVENT_BYTES:,}")
+    try:
+        if not value.isascii():
+            value.decode()  # what msgspec skips inside Raw it does not check to be UTF-8
+        if b"\\u" in value:
+            _refuse_unstorable(value)
+        event = _ENVELOPE.decode(value)
+        raw = bytes(event.properties)
+        if not raw or raw == b"null":
+            return Accepted(event, _NO_PROPERTIES, b"{}")
+        typed = _PROPERTIES.decode(raw)
+    except (msgspec.ValidationError, msgspec.DecodeError, ValueError, RecursionError):
+        return _decode_carefully(value)
+    if (
+        len(raw) > MAX_PROPERTIES_BYTES
+        or raw.count(b"{") + raw.count(b"[") > MAX_PROPERTIES_DEPTH
+        or _LARGE_EXPONENT.search(raw)
+    ):
+        return _decode_carefully(value)
+    return Accepted(event, typed, raw)
+
+
+def time_rejection(event_ms: int, kafka_ms: int, future_tolerance_ms: int) -> Rejected | None:
+    """Refuse a time after its Kafka time by more than the tolerance, or before 2000 (all in Unix ms)."""
+    if event_ms > kafka_ms + future_tolerance_ms:
+        return Rejected(Reason.FUTURE, f"event_time is {(event_ms - kafka_ms) / 1000:,.0f} s after its Kafka time")
+    if event_ms < OLDEST_EVENT_MS:
+        return Rejected(Reason.TOO_OLD, "event_time is before 2000-01-01")
+    return None
+
+
+def json_schema() -> dict[str, Any]:
+    """The contract as a JSON Schema document."""
+    schema = msgspec.json.schema(Event)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Clickstream event"
+    return schema
+
+
+def _decode_carefully(value: bytes) -> Accepted | Rejected:
+    """The slow path: find the reason, or accept what the fast path could not (unknown fields, long lists)."""
+    try:
+        document = _ANY.decode(value.decode())
+    except RecursionError:
+        return Rejected(Reason.CONTRACT, "nested too deeply to read")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _undecodable(value, str(error))
+    if not isinstance(document, dict):
+        return Rejected(Reason.CONTRACT, f"expected an object, got {type(document).__name__} - at `$`")
+    properties = document.get("properties")
+    if properties is not None and not isinstance(properties, dict):
+        return Rejected(
+            Reason.CONTRACT, f"expected an object, got {type(properties).__name__} - at `$.properties`"
+        )
+    unknown = {key: document.pop(key) for key in list(document) if key not in _FIELDS}
+    merged = {**unknown, **(properties or {})}
+    if _depth(merged) > MAX_PROPERTIES_DEPTH:
+        return Rejected(Reason.CONTRACT, f"more than {MAX_PROPERTIES_DEPTH} levels - at `$.properties`")
+    document["properties"] = merged
+    for place, text in _texts(document, "$"):
+        if "\0" in text:
+            return Rejected(Reason.CONTRACT, f"contains NUL (\\u0000) - at `{place}`")
+    raw = encode(merged)
+    if len(raw) > MAX_PROPERTIES_BYTES:
+        return Rejected(
+            Reason.TOO_LARGE, f"{len(raw):,} bytes, at most {MAX_PROPERTIES_BYTES:,} - at `$.properties`"
+        )
+    try:
+        typed = msgspec.convert(merged, Properties)
+        event = msgspec.convert({**document, "properties": Raw(raw)}, Envelope)
+    except msgspec.ValidationError as error:
+        return Rejected(Reason.CONTRACT, str(error))
+    return Accepted(event, typed, raw)
+
+
+def _undecodable(value: bytes, error: str) -> Rejected:
+    """Tell what is no JSON at all from JSON that holds what cannot be stored."""
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return Rejected(Reason.NOT_JSON, error)
+    for place, text in _texts(document, "$"):
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            return Rejected(Reason.CONTRACT, f"contains a lone surrogate - at `{place}`")
+    # json reads NaN and Infinity, which JSON does not have; numbers beyond a double it does.
+    is_json = not re.search(rb"\b(NaN|Infinity)\b", value)
+    return Rejected(Reason.CONTRACT if is_json else Reason.NOT_JSON, error)
+
+
+def _refuse_unstorable(value: bytes) -> None:
+    """PostgreSQL can store neither NUL nor half a surrogate pair (which the full decoder refuses)."""
+    document = _ANY.decode(value)
+    if b"\\u0000" in value and any("\0" in text for _, text in _texts(document, "$")):
+        raise ValueError("contains NUL")
+
+
+def _texts(node: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every string of a document, keys included, with its place."""
+    if isinstance(node, str):
+        yield place, node
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            yield place, key
+            yield from _texts(child, f"{place}.{key}")
+    elif isinstance(node, list):
+        for child in node:
+            yield from _texts(child, f"{place}[...]")
+
+
+def _depth(node: Any) -> int:
+    levels, frontier = 0, [node]
+    while frontier:
+        frontier = [child for parent in frontier for child in _children(parent)]
+        levels += 1
+    return levels - 1
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()

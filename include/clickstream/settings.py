@@ -1,0 +1,52 @@
+"""Every address and limit of the platform, read from the environment (prefix ``CLICKSTREAM_``).
+
+Nothing here knows whether it runs on one machine or on many: ``make up`` and ``docker-compose.yaml``
+only set other values. Secrets are ``SecretStr``, so that a printed settings object shows none.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Addresses, topic and rules. Each field is ``CLICKSTREAM_<NAME>`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="CLICKSTREAM_", extra="ignore")
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    topic: str = "clickstream.events"
+    topic_partitions: int = Field(default=2, ge=1, le=1024, description="only used to create the topic")
+    topic_replication: int = Field(default=1, ge=1)
+    topic_retention_hours: int = Field(default=168, ge=1)
+
+    # libpq connection strings; one per role, least privilege each.
+    postgres_owner: SecretStr = SecretStr("host=127.0.0.1 port=5432 dbname=clickstream user=clickstream_owner")
+    postgres_writer: SecretStr = SecretStr("host=127.0.0.1 port=5432 dbname=clickstream user=clickstream_writer")
+    postgres_reader: SecretStr = SecretStr("host=127.0.0.1 port=5432 dbname=clickstream user=clickstream_reader")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+    # The key of the hash that stands for an address in replayed logs; never stored beside the data.
+    user_hash_key: SecretStr = SecretStr("")
+
+    home: Path = Field(default=Path(), description="the checkout: sql/ and spark_jobs/ are found below it")
+    state_dir: Path = Field(default=Path(".local"), description="spool, checkpoints and ledgers of the generator")
+
+    session_gap_seconds: int = Field(default=1_800, ge=1)
+    future_tolerance_seconds: int = Field(default=300, ge=0)
+    late_after_seconds: int = Field(default=300, ge=1)
+
+    stream_trigger_ms: int = Field(default=500, ge=0, description="shortest time between two micro-batches")
+    stream_max_batch_events: int = Field(default=200_000, ge=1)
+    lease_seconds: int = Field(default=30, ge=2, description="a driver that cannot renew for so long ends itself")
+
+    generator_rate: float = Field(default=50.0, gt=0, description="average events/s of the simulated shop")
+    generator_seed: int = Field(default=1, ge=0)
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
