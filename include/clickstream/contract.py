@@ -169,9 +169,7 @@ def _decode_carefully(value: bytes) -> Accepted | Rejected:
         return Rejected(Reason.CONTRACT, f"expected an object, got {type(document).__name__} - at `$`")
     properties = document.get("properties")
     if properties is not None and not isinstance(properties, dict):
-        return Rejected(
-            Reason.CONTRACT, f"expected an object, got {type(properties).__name__} - at `$.properties`"
-        )
+        return Rejected(Reason.CONTRACT, f"expected an object, got {type(properties).__name__} - at `$.properties`")
     unknown = {key: document.pop(key) for key in list(document) if key not in _FIELDS}
     merged = {**unknown, **(properties or {})}
     if _depth(merged) > MAX_PROPERTIES_DEPTH:
@@ -182,9 +180,7 @@ def _decode_carefully(value: bytes) -> Accepted | Rejected:
             return Rejected(Reason.CONTRACT, f"contains NUL (\\u0000) - at `{place}`")
     raw = encode(merged)
     if len(raw) > MAX_PROPERTIES_BYTES:
-        return Rejected(
-            Reason.TOO_LARGE, f"{len(raw):,} bytes, at most {MAX_PROPERTIES_BYTES:,} - at `$.properties`"
-        )
+        return Rejected(Reason.TOO_LARGE, f"{len(raw):,} bytes, at most {MAX_PROPERTIES_BYTES:,} - at `$.properties`")
     try:
         typed = msgspec.convert(merged, Properties)
         event = msgspec.convert({**document, "properties": Raw(raw)}, Envelope)

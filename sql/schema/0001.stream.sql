@@ -113,10 +113,10 @@ create table clickstream.sessions (
     exit_page text,
     exit_at timestamptz,
     exit_event_id uuid,
-    -- the first 100 page views with their times and event ids: pieces of a path merge only by those
-    path text [] not null,
-    path_at timestamptz [] not null,
-    path_event_ids bytea [] not null,
+    -- the first 100 page views with their times (Unix ms) and event ids: pieces of a path merge only by those
+    path text[] not null,
+    path_at bigint[] not null,
+    path_event_ids bytea[] not null,
     referrer_medium text not null,
     device text not null,
     browser text not null,
@@ -179,7 +179,7 @@ create table clickstream.anomalies (
 
 -- Make the daily partitions of the given UTC dates. Dates older than 400 days, or so far ahead that no accepted
 -- event can have them, stay in events_old: the number of partitions is bounded whatever dates arrive.
-create function clickstream.ensure_event_partitions(dates date []) returns void
+create function clickstream.ensure_event_partitions(dates date[]) returns void
 language plpgsql security definer set search_path = clickstream, pg_temp as $$
 declare
     day date;
@@ -192,7 +192,8 @@ begin
     loop
         name := 'events_' || to_char(day, 'YYYYMMDD');
         continue when to_regclass('clickstream.' || name) is not null;
-        perform pg_advisory_xact_lock(hashtext('clickstream.ensure_event_partitions'));
+        -- A lock on the table, not an advisory one: only such a lock shows what others committed meanwhile.
+        lock table events in share update exclusive mode;
         continue when to_regclass('clickstream.' || name) is not null;
         execute format('create table %I (like events including all)', name);
         execute format(
@@ -201,5 +202,5 @@ begin
         );
     end loop;
 end $$;
-revoke all on function clickstream.ensure_event_partitions(date []) from public;
-grant execute on function clickstream.ensure_event_partitions(date []) to clickstream_writer;
+revoke all on function clickstream.ensure_event_partitions(date[]) from public;
+grant execute on function clickstream.ensure_event_partitions(date[]) to clickstream_writer;

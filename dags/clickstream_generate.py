@@ -1,0 +1,50 @@
+"""### Simulated visitors
+
+Every five minutes: simulates the events that the shop's visitors cause in [logical date, logical date + 5 minutes) and
+produces them to Kafka.
+
+- A window that is now is produced at the pace of the clock, so the run takes its five minutes (two runs may overlap).
+- A window that is over is produced as fast as Kafka takes it, with the header `source: backfill`.
+- The events of a window depend on the seed, the settings and the window alone: a run that is repeated makes the same
+  events with the same ids, and the stream stores none twice.
+
+History, window by window; both ends are included, so this is one hour:
+`airflow backfill create --dag-id clickstream_generate --from-date 2026-01-01T10:00Z --to-date 2026-01-01T10:55Z`
+(`--reprocess-behavior completed` produces windows again that are done; faster for long ranges, in one go:
+`clickstream generate --from … --to …`). Rate and seed are settings (`CLICKSTREAM_GENERATOR_…`), not params: every run
+must simulate the same shop. Kafka is reached through the connection `clickstream_kafka`.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, get_current_context, task
+
+WINDOW = timedelta(minutes=5)
+
+with DAG(
+    dag_id="clickstream_generate",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("*/5 * * * *", timezone="UTC"),
+    start_date=datetime(2000, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=2,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "execution_timeout": timedelta(minutes=30),
+    },
+    tags=["clickstream"],
+):
+
+    @task
+    def produce() -> str:
+        """Produce the run's window; the report is the task's result."""
+        from clickstream.producer import run_window
+        from clickstream_kafka import KafkaConfigHook
+
+        context = get_current_context()
+        start = context.get("logical_date") or context["dag_run"].run_after
+        report = run_window(KafkaConfigHook("clickstream_kafka").get_conn, start, start + WINDOW)
+        return str(report)
+
+    produce()

@@ -1,0 +1,146 @@
+"""Around the slices: take the lease, start Spark from the ledger, keep the pulse, stop cleanly.
+
+Each run has a checkpoint of its own and starts where the ledger stands, so a lost, stale or foreign checkpoint
+cannot exist. Whatever ends the run, the next one takes the lease at once and goes on from the ledger.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg
+import pyarrow as pa
+
+from clickstream.settings import Settings
+from clickstream.stream.pulse import Pulse
+from clickstream.stream.topic import EndOffsets, topic_state
+from clickstream.stream.worker import REPORT_SCHEMA, SliceReport, StreamContext, slice_worker, warm
+from clickstream.warehouse import ledger
+from clickstream.warehouse.apply import Rules
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+log = logging.getLogger(__name__)
+
+# Who made a record, by its header `source`: history is old but not late.
+_HISTORY = (
+    "coalesce(exists(headers, h -> h.key = 'source' and cast(h.value as string) in ('replay', 'backfill')), false)"
+)
+
+
+def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
+    """Stream until `run_for` seconds are over, SIGTERM comes or the lease is lost.
+
+    Raises ledger.LedgerError when ledger and topic do not fit, ledger.LeaseLostError when another driver took
+    over, and Spark's StreamingQueryException when a batch failed.
+    """
+    stopping = _stop_on_signals()
+    dsn = settings.postgres_writer.get_secret_value()
+    state = topic_state(settings.kafka_bootstrap, settings.topic)
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        epoch = ledger.acquire(connection, f"{socket.gethostname()}:{os.getpid()}")
+        offsets = ledger.starting_offsets(connection, state)
+    log.info("lease epoch %d; starting offsets %s", epoch, offsets)
+    context = StreamContext(dsn, epoch, _rules(settings), settings.topic, len(offsets))
+    _warm_workers(spark)
+    end_offsets = EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets))
+    pulse = Pulse(dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), stopping.set)
+    pulse.start()
+    query = _start_query(spark, settings, offsets, context, pulse)
+    try:
+        _wait(query, pulse, stopping, run_for)
+    finally:
+        query.stop()
+        pulse.stop()
+        end_offsets.close()
+    if pulse.lost:
+        raise ledger.LeaseLostError(pulse.lost)
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        gap_ms=settings.session_gap_seconds * 1_000,
+        late_after_ms=settings.late_after_seconds * 1_000,
+        future_tolerance_ms=settings.future_tolerance_seconds * 1_000,
+    )
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _warm_workers(spark: "SparkSession") -> None:
+    """Start every Python worker and load its libraries before the first batch: lazy imports cost seconds."""
+
+    def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        warm()
+        yield from batches
+
+    slots = spark.sparkContext.defaultParallelism
+    spark.range(0, slots, 1, slots).mapInArrow(load, "id long").collect()
+
+
+def _start_query(
+    spark: "SparkSession", settings: Settings, offsets: dict[int, int], context: StreamContext, pulse: Pulse
+) -> "StreamingQuery":
+    starting = msgspec.json.encode({settings.topic: {str(p): offset for p, offset in offsets.items()}}).decode()
+    records = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", settings.kafka_bootstrap)
+        .option("subscribe", settings.topic)
+        .option("startingOffsets", starting)
+        .option("maxOffsetsPerTrigger", settings.stream_max_batch_events)
+        .option("includeHeaders", True)
+        .option("failOnDataLoss", True)
+        .load()
+        .selectExpr("value", "partition", "offset", "timestamp", f"{_HISTORY} as history")
+    )
+    apply = slice_worker(context)
+
+    def process(batch: "DataFrame", _batch_id: int) -> None:
+        began = time.monotonic()
+        rows = batch.mapInArrow(apply, REPORT_SCHEMA).collect()
+        reports = [msgspec.msgpack.decode(row.report, type=SliceReport) for row in rows]
+        pulse.batch_done(reports, (time.monotonic() - began) * 1_000)
+
+    return (
+        records.writeStream.queryName("clickstream")
+        .option("checkpointLocation", str(_new_checkpoint(settings.state_dir, context.epoch)))
+        .trigger(processingTime=f"{settings.stream_trigger_ms} milliseconds")
+        .foreachBatch(process)
+        .start()
+    )
+
+
+def _new_checkpoint(state_dir: Path, epoch: int) -> Path:
+    """A checkpoint for this epoch alone; those of earlier ones are of no use any more."""
+    base = (state_dir / "checkpoints" / "stream").resolve()
+    for old in base.glob("*"):
+        if old.name.isdigit() and int(old.name) <= epoch:
+            shutil.rmtree(old, ignore_errors=True)
+    return base / str(epoch)
+
+
+def _wait(query: "StreamingQuery", pulse: Pulse, stopping: threading.Event, run_for: float) -> None:
+    until = time.monotonic() + run_for
+    while time.monotonic() < until and not stopping.wait(0.2):
+        if not query.isActive:
+            failure = query.exception()
+            if failure is not None:
+                raise failure
+            return
+        if not pulse.is_alive():
+            raise RuntimeError("the pulse thread died: see the log above")

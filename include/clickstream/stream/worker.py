@@ -1,0 +1,103 @@
+"""What a Spark Python worker does with one partition slice: Arrow in, one transaction, a report out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from clickstream import enrich
+from clickstream.slice import Records
+from clickstream.warehouse.apply import Applied, Rules, Slice
+from clickstream.warehouse.writer import Writer
+
+REPORT_SCHEMA = "report binary"
+_MAX_LATENCY_BUCKETS = 200
+
+
+@dataclass(frozen=True)
+class StreamContext:
+    """What every worker needs to know; travels with the task, so that a cluster's workers need no settings."""
+
+    writer_dsn: str
+    epoch: int
+    rules: Rules
+    topic: str
+    partitions: int
+
+
+class SliceReport(msgspec.Struct):
+    """What the driver learns of an applied slice. `kafka_ms`: (Kafka time in Unix ms, events) pairs."""
+
+    partition: int
+    next_offset: int
+    read: int
+    accepted: int
+    duplicate: int
+    rejected: int
+    late: int
+    kafka_ms: list[tuple[int, int]]
+
+
+def slice_worker(context: StreamContext) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function for `mapInArrow`. Columns in: value, partition, offset, timestamp, history."""
+
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        filled = [batch for batch in batches if batch.num_rows]
+        if not filled:
+            return
+        table = pa.Table.from_batches(filled)
+        applied = _writer(context).apply(_read_slice(table, context))
+        if applied is not None:
+            yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied))]})
+
+    return apply
+
+
+def warm() -> None:
+    """Load what the first slice would otherwise wait for."""
+    enrich.warm()
+
+
+def _read_slice(table: pa.Table, context: StreamContext) -> Slice:
+    partitions = table["partition"].unique().to_pylist()
+    if len(partitions) != 1:
+        raise ValueError(f"a slice must come from one Kafka partition, got {partitions}: do not set minPartitions")
+    records = Records(
+        values=table["value"].to_pylist(),
+        offsets=table["offset"].to_pylist(),
+        kafka_ms=(table["timestamp"].cast(pa.int64()).to_numpy() // 1_000).tolist(),
+        history=table["history"].to_pylist(),
+    )
+    return Slice(context.topic, partitions[0], context.partitions, records)
+
+
+def _report(applied: Applied) -> SliceReport:
+    """Kafka times in buckets of 10 ms, or as coarse as keeps the report small while catching up."""
+    times = np.asarray(applied.kafka_ms, dtype=np.int64)
+    width = max(10, int(np.ptp(times)) // _MAX_LATENCY_BUCKETS)
+    buckets, events = np.unique(times // width * width, return_counts=True)
+    return SliceReport(
+        partition=applied.partition,
+        next_offset=applied.next_offset,
+        read=applied.read,
+        accepted=applied.accepted,
+        duplicate=applied.duplicate,
+        rejected=applied.rejected,
+        late=applied.late,
+        kafka_ms=list(zip(buckets.tolist(), events.tolist(), strict=True)),
+    )
+
+
+_writers: dict[StreamContext, Writer] = {}
+
+
+def _writer(context: StreamContext) -> Writer:
+    """One connection a worker process, kept from batch to batch."""
+    if context not in _writers:
+        for stale in _writers.values():
+            stale.close()
+        _writers.clear()
+        _writers[context] = Writer(context.writer_dsn, context.epoch, context.rules)
+    return _writers[context]

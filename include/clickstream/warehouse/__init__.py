@@ -1,0 +1,1 @@
+"""The warehouse: PostgreSQL's roles, schema and models."""

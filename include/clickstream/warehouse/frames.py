@@ -1,0 +1,46 @@
+"""Polars frames in and out of PostgreSQL: binary COPY, and SQL kept in files."""
+
+from functools import cache
+from typing import LiteralString, cast
+
+import pgpq
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from clickstream.settings import settings
+
+
+@cache
+def statement(path: str) -> LiteralString:
+    """The text of `sql/<path>`, read once."""
+    return cast(LiteralString, (settings().home / "sql" / path).read_text())
+
+
+def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
+    """COPY a frame into `clickstream.<table>`; its column names and types must be the table's own.
+
+    A Binary column of 16 bytes fits uuid, one with a leading 1 byte jsonb; naive Datetime (UTC) timestamptz.
+    """
+    if frame.is_empty():
+        return
+    batches = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(batches.schema)
+    into = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
+        sql.Identifier("clickstream", table), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
+    )
+    with cursor.copy(into) as copy:
+        copy.write(encoder.write_header())
+        for batch in batches.to_batches():
+            copy.write(encoder.write_batch(batch))
+        copy.write(encoder.finish())
+
+
+def time_of(milliseconds: str) -> pl.Expr:
+    """A column of Unix milliseconds as a timestamp."""
+    return pl.col(milliseconds).cast(pl.Datetime("ms"))
+
+
+def jsonb(column: str) -> pl.Expr:
+    """A Binary column of JSON text in jsonb's wire format (version 1)."""
+    return (pl.lit(b"\x01") + pl.col(column)).alias(column)

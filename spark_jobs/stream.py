@@ -1,0 +1,32 @@
+"""The streaming job: Kafka to PostgreSQL and Redis until its time is over. Submitted by DAG clickstream_stream."""
+
+import argparse
+import logging
+import sys
+
+from pyspark.sql import SparkSession
+
+from clickstream.settings import settings
+from clickstream.stream.driver import run
+from clickstream.warehouse.ledger import LeaseLostError, LedgerError
+
+
+def main() -> int:
+    """Exit code 0: time was over or it was asked to stop; 1: what the log says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-for", type=float, default=21_600, metavar="SECONDS", help="default: six hours")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    spark = SparkSession.builder.appName("clickstream_stream").getOrCreate()
+    try:
+        run(spark, settings(), arguments.run_for)
+    except (LedgerError, LeaseLostError) as error:
+        logging.error("%s", error)
+        return 1
+    finally:
+        spark.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""One slice, one transaction: what is stored, counted and refused, on a real PostgreSQL."""
+
+import random
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builders import NOON_MS, encoded, event, event_id, piece
+from clickstream.warehouse import ledger
+from clickstream.warehouse.writer import Writer
+
+from .conftest import RULES, TOPIC
+
+SESSIONS = """
+select user_id, extract(epoch from started_at)::float8, extract(epoch from ended_at)::float8, events, page_views,
+       purchases, revenue::float8, entry_page, exit_page, path, first_event_id::text, session_id
+from sessions order by user_id, started_at
+"""
+TABLES = (
+    "event_ids", "events", "dead_letters", "sessions", "traffic_minute", "page_minute", "load_minute", "stream_slices",
+)  # fmt: skip
+
+
+def rows(connection: psycopg.Connection, query: str) -> list[Any]:
+    return connection.execute(query).fetchall()
+
+
+def count(connection: psycopg.Connection, table: str) -> int:
+    return connection.execute(f"select count(*) from {table}").fetchone()[0]
+
+
+def test_a_slice_stores_events_sessions_and_counts(connection: psycopg.Connection, writer: Writer) -> None:
+    properties = {"price": 19.99, "quantity": 2, "order_id": "o1"}
+    applied = writer.apply(
+        piece(
+            TOPIC,
+            [
+                event(1, 0, properties={"page_load_ms": 240}),
+                event(2, 30, page_url="https://shop.example/cart?x=1"),
+                event(3, 60, kind="purchase", properties=properties),
+                event(4, 10, user="bob", referrer="https://www.google.com/"),
+                b"{",
+            ],
+        )
+    )
+    assert applied is not None
+    assert (applied.read, applied.accepted, applied.duplicate, applied.rejected) == (5, 4, 0, 1)
+    ann, bob = rows(connection, SESSIONS)
+    noon = NOON_MS / 1_000
+    assert ann[:11] == ("ann", noon, noon + 60, 3, 2, 1, 39.98, "/", "/cart", ["/", "/cart"], event_id(1))
+    assert bob[:10] == ("bob", noon + 10, noon + 10, 1, 1, 0, 0.0, "/", "/", ["/"])
+    assert rows(connection, "select engaged, converted, quarantined, referrer_medium from sessions") == [
+        (True, True, False, "direct"),
+        (False, False, False, "search"),
+    ]
+    assert rows(connection, "select event_type, events, revenue::float8 from traffic_minute order by 1, 2") == [
+        ("page_view", 3, 0.0),
+        ("purchase", 1, 39.98),
+    ]
+    assert rows(connection, "select page_path, views from page_minute order by 1") == [
+        ("/", 2),
+        ("/cart", 1),
+    ]
+    assert rows(connection, "select bucket, loads from load_minute") == [(112, 1)]  # 1.05^112 = 236 ms
+    assert rows(connection, "select kafka_offset, reason, payload from dead_letters") == [(4, "not_json", b"{")]
+    assert rows(connection, "select properties from events where event_type = 'purchase'") == [(properties,)]
+    assert rows(connection, "select partition, next_offset from stream_offsets order by 1") == [
+        (0, 5),
+        (1, 0),
+    ]
+    assert rows(
+        connection,
+        "select first_offset, next_offset, read, accepted, duplicate, rejected from stream_slices",
+    ) == [(0, 5, 5, 4, 0, 1)]
+
+
+def test_the_same_slice_again_changes_nothing(connection: psycopg.Connection, writer: Writer) -> None:
+    same = piece(TOPIC, [event(1), event(2, 5), b"nonsense"])
+    assert writer.apply(same) is not None
+    before = {table: count(connection, table) for table in TABLES}
+    assert writer.apply(same) is None
+    assert {table: count(connection, table) for table in TABLES} == before
+
+
+def test_only_what_the_ledger_does_not_cover_is_applied(connection: psycopg.Connection, writer: Writer) -> None:
+    events: list[Any] = [event(number, number) for number in range(10)]
+    writer.apply(piece(TOPIC, events[:6]))
+    applied = writer.apply(piece(TOPIC, events))
+    assert applied is not None
+    assert (applied.read, applied.accepted, applied.duplicate) == (4, 4, 0)
+    assert count(connection, "events") == 10
+    assert rows(connection, "select events from sessions") == [(10,)]
+
+
+def test_a_gap_above_the_ledger_is_refused(connection: psycopg.Connection, writer: Writer) -> None:
+    with pytest.raises(ledger.OffsetGapError, match="starts at 7, the ledger is at 0"):
+        writer.apply(piece(TOPIC, [event(1)], first=7))
+    assert count(connection, "events") == 0
+
+
+def test_a_stale_epoch_commits_nothing(connection: psycopg.Connection, writer: Writer) -> None:
+    newer = ledger.acquire(connection, "successor")
+    with pytest.raises(ledger.LeaseLostError, match=f"epoch {newer} does"):
+        writer.apply(piece(TOPIC, [event(1)]))
+    assert count(connection, "events") == 0
+
+
+def test_repeats_are_duplicates_and_other_content_is_a_conflict(connection: psycopg.Connection, writer: Writer) -> None:
+    first = event(1, properties={"a": 1, "b": 2})
+    reordered = dict(reversed(first.items())) | {"properties": {"b": 2, "a": 1}}
+    other = event(1, kind="click")
+    applied = writer.apply(piece(TOPIC, [first, reordered, other]))
+    assert applied is not None
+    assert (applied.accepted, applied.duplicate, applied.rejected) == (1, 1, 1)
+    applied = writer.apply(piece(TOPIC, [encoded(other), encoded(first), event(2)], partition=1))
+    assert applied is not None
+    assert (applied.accepted, applied.duplicate, applied.rejected) == (1, 1, 1)
+    assert rows(connection, "select partition, kafka_offset, reason, payload from dead_letters order by 1") == [
+        (0, 2, "conflict", encoded(other)),
+        (1, 0, "conflict", encoded(other)),
+    ]
+
+
+def test_1800_seconds_stay_1801_split(connection: psycopg.Connection, writer: Writer) -> None:
+    writer.apply(piece(TOPIC, [event(1, 0), event(2, 1_800), event(3, 0, user="bob"), event(4, 1_801, user="bob")]))
+    assert rows(connection, "select user_id, events from sessions order by user_id, started_at") == [
+        ("ann", 2),
+        ("bob", 1),
+        ("bob", 1),
+    ]
+
+
+def test_a_late_event_joins_two_sessions(connection: psycopg.Connection, writer: Writer) -> None:
+    writer.apply(piece(TOPIC, [event(1, 0, page_url="/a"), event(2, 3_000, page_url="/c")]))
+    assert count(connection, "sessions") == 2
+    writer.apply(piece(TOPIC, [event(3, 1_500, page_url="/b")], first=2))
+    assert rows(connection, "select events, path, entry_page, exit_page from sessions") == [
+        (3, ["/a", "/b", "/c"], "/a", "/c")
+    ]
+
+
+def test_an_earlier_event_gives_the_session_its_identity(connection: psycopg.Connection, writer: Writer) -> None:
+    writer.apply(piece(TOPIC, [event(5, 60)]))
+    writer.apply(piece(TOPIC, [event(9, 0)], first=1))
+    late_first = rows(connection, SESSIONS)
+    connection.execute("delete from sessions")
+    connection.execute("delete from event_ids")
+    writer.apply(piece(TOPIC, [event(9, 0), event(5, 60)], first=2))
+    assert rows(connection, SESSIONS) == late_first
+
+
+def test_old_dates_share_a_partition_and_recent_ones_have_their_own(
+    connection: psycopg.Connection, writer: Writer
+) -> None:
+    old = event(1) | {"event_time": "2015-05-17T10:05:03Z"}
+    writer.apply(piece(TOPIC, [old, event(2)]))
+    assert rows(connection, "select tableoid::regclass::text from events order by event_time") == [
+        ("events_old",),
+        ("events_20260601",),
+    ]
+
+
+def test_what_postgresql_cannot_store_is_a_dead_letter(connection: psycopg.Connection, writer: Writer) -> None:
+    hostile = [
+        encoded(event(1, user="a\0b")),
+        encoded(event(2, properties={"x": "\ud800"})),
+        encoded(event(3)).replace(b'"ann"', b'"\xff"'),
+        encoded(event(4, properties={"n": 1})).replace(b'"n": 1', b'"n": 1e99999'),
+        encoded(event(5) | {"event_time": "2099-01-01T00:00:00Z"}),
+        encoded(event(6) | {"event_time": "1999-12-31T23:59:59Z"}),
+        b"\0",
+    ]
+    applied = writer.apply(piece(TOPIC, [*hostile, event(7)]))
+    assert applied is not None
+    assert (applied.accepted, applied.rejected) == (1, 7)
+    assert rows(connection, "select kafka_offset, reason from dead_letters order by 1") == [
+        (0, "contract"), (1, "contract"), (2, "not_json"), (3, "contract"), (4, "future"), (5, "too_old"),
+        (6, "not_json"),
+    ]  # fmt: skip
+
+
+def test_one_user_and_one_id_in_two_slices_at_once(database: Any, connection: psycopg.Connection) -> None:
+    epoch = ledger.acquire(connection, "test")
+    events: list[Any] = [event(number, number * 5) for number in range(400)]
+    even, odd = [*events[::2], events[1]], [*events[1::2], events[0]]
+    slices = [piece(TOPIC, even, partition=0), piece(TOPIC, odd, partition=1)]
+    writers = [Writer(database.writer, epoch, RULES, patience_seconds=30) for _ in slices]
+    threads = [threading.Thread(target=writer.apply, args=[part]) for writer, part in zip(writers, slices, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for writer in writers:
+        writer.close()
+    assert rows(connection, "select events, page_views, cardinality(path) from sessions") == [(400, 400, 100)]
+    assert rows(connection, "select sum(accepted), sum(duplicate) from stream_slices") == [(400, 2)]
+    assert rows(connection, "select sum(events)::int from traffic_minute") == [(400,)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(1, 59), max_size=5))
+def test_any_order_split_and_repetition_gives_one_result(
+    connection: psycopg.Connection, writer: Writer, seed: int, cuts: list[int]
+) -> None:
+    """Sessions and minutes of a shuffled, split, repeated stream equal those of one ordered pass."""
+    chance = random.Random(seed)
+    kinds = ["page_view", "page_view", "add_to_cart", "purchase"]
+    events: list[Any] = [
+        event(number, chance.choice([0, 900, 1_800, 1_801, 3_601]) + chance.randrange(3), chance.choice("ab"),
+              chance.choice(kinds), page_url=f"/{chance.randrange(3)}", properties={"price": 0.1})
+        for number in range(50)
+    ]  # fmt: skip
+    shuffled = [*events, *chance.sample(events, 10)]
+    chance.shuffle(shuffled)
+    results = []
+    for stream, borders in ((events, []), (shuffled, sorted(set(cuts)))):
+        tables = (
+            "event_ids, clickstream.events, clickstream.sessions, clickstream.traffic_minute, clickstream.page_minute"
+        )
+        connection.execute(f"truncate {tables}, stream_slices")
+        connection.execute("update stream_offsets set next_offset = 0")
+        for start, end in zip([0, *borders], [*borders, len(stream)], strict=True):
+            writer.apply(piece(TOPIC, stream[start:end], first=start))
+        minutes = rows(connection, "select * from traffic_minute order by 1, 2, 3, 4")
+        pages = rows(connection, "select * from page_minute order by 1, 2, 3")
+        results.append((rows(connection, SESSIONS), minutes, pages))
+    assert results[0] == results[1]
+    assert sum(session[3] for session in results[0][0]) == 50
