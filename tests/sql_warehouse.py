@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import psycopg
+import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from clickstream.models import funnel_parameters, load_funnels
@@ -99,3 +101,15 @@ class Warehouse:
     def funnel_steps(self) -> list[tuple[Any, ...]]:
         """All of funnel_steps in order."""
         return self.rows("select * from clickstream.funnel_steps order by day, device, step")
+
+
+class _Database(Protocol):
+    writer: str
+
+
+@pytest.fixture
+def warehouse(database: _Database, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A fresh migrated database, written with the rights of clickstream_writer."""
+    monkeypatch.setenv("CLICKSTREAM_HOME", str(Path(__file__).parents[1]))
+    settings.cache_clear()
+    return Warehouse(database.writer)

@@ -21,7 +21,12 @@ _REQUEST = re.compile(r"([A-Z]+) (\S+)(?: HTTP/[\d.]+)?")
 _ESCAPE = re.compile(r'\\(x[0-9a-fA-F]{2}|["\\btnrv])')
 _NAMED_ESCAPES = {"b": b"\b", "t": b"\t", "n": b"\n", "r": b"\r", "v": b"\v"}
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_ADDRESS = re.compile(rf"(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.])|(?<![\w:])(?:[0-9a-fA-F]{{0,4}}:){{2,7}}[0-9a-fA-F]{{1,4}}(?![\w:])")
+_ADDRESS = re.compile(
+    rf"(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.])"
+    # IPv6, told from a time of day by a double colon, a letter or its eight groups
+    r"|(?<![\w:])(?=[0-9a-fA-F:]*(?:::|:[0-9a-fA-F]*[a-fA-F]|(?:[0-9a-fA-F]+:){7}))"
+    r"(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"
+)
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,6})$")
 _PAGES = frozenset(("html", "htm", "xhtml", "php", "asp", "aspx", "jsp", "cgi"))
 _FEEDS = frozenset(("xml", "rss", "atom", "rdf"))
@@ -74,7 +79,14 @@ def parse(line: str) -> LogLine:
     if not asked:
         raise ValueError(f"request {request[:80]!r} is not like GET /path HTTP/1.1")
     return LogLine(
-        address, time, asked[1], asked[2], int(status), None if size == "-" else int(size), _text(referrer), _text(agent)
+        address,
+        time,
+        asked[1],
+        asked[2],
+        int(status),
+        None if size == "-" else int(size),
+        _text(referrer),
+        _text(agent),
     )
 
 
@@ -89,9 +101,7 @@ def event(line: LogLine, event_id: UUID, site: str, user_hash_key: bytes) -> Req
         page_url=url,
         referrer=line.referrer,
         user_agent=line.agent,
-        properties=RequestProperties(
-            http_method=line.method, http_status=line.status, response_bytes=line.size
-        ),
+        properties=RequestProperties(http_method=line.method, http_status=line.status, response_bytes=line.size),
     )
 
 
@@ -158,5 +168,3 @@ def _what_is_wrong(line: str) -> str:
     if quotes < 6:
         return f"{quotes // 2} quoted fields instead of 3 (request, referrer, agent): not the combined format"
     return "not a line of the combined log format"
-
-

@@ -192,7 +192,7 @@ def _decode_carefully(value: bytes) -> Accepted | Rejected:
 def _undecodable(value: bytes, error: str) -> Rejected:
     """Tell what is no JSON at all from JSON that holds what cannot be stored."""
     try:
-        document = json.loads(value)
+        document = json.loads(value.decode())  # as text: from bytes, json takes a BOM and UTF-16 too
     except (ValueError, RecursionError):
         return Rejected(Reason.NOT_JSON, error)
     for place, text in _texts(document, "$"):

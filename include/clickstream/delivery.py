@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -155,18 +156,17 @@ class Sender:
         """Let time pass, serving deliveries."""
         self._producer.poll(max(seconds, 0))
 
-    def report(self) -> ProduceReport:
-        """Counts as of now; exact after `flush`."""
-        unsettled = self.spool.records + len(self._producer)
-        acknowledged = self.sent + self.resent - unsettled
-        return ProduceReport(
-            self.sent, acknowledged, self.spool.records, self.resent, time.monotonic() - self._started
-        )
+    def report(self, queued: int | None = None) -> ProduceReport:
+        """Counts as of now. The producer's own length counts log lines too: say how many records are ``queued`` (none
+        after `flush`) to have them exact."""
+        unsettled = self.spool.records + (len(self._producer) if queued is None else queued)
+        acknowledged = max(self.sent + self.resent - unsettled, 0)
+        return ProduceReport(self.sent, acknowledged, self.spool.records, self.resent, time.monotonic() - self._started)
 
     def settle(self, stop: StopFlag) -> ProduceReport:
         """Flush; the final counts. Raises DeliveryIncomplete, or Stopped after a signal."""
         self.flush(stop)
-        report = self.report()
+        report = self.report(queued=0)
         if self.spool.records:
             raise DeliveryIncomplete(report, self.spool.path, self.detail)
         if stop:
@@ -192,7 +192,7 @@ class Sender:
 
         def on_delivery(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self._keep(SpooledRecord(message.key(), message.value(), headers or []), error)  # type: ignore[arg-type]
+                self._keep(SpooledRecord(message.key(), message.value(), headers or []), error)
 
         return on_delivery
 

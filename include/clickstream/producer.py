@@ -14,8 +14,8 @@ from clickstream.delivery import (
     BACKFILL,
     DeliveryIncomplete,
     KafkaUnavailable,
-    ProducerOptions,
     ProduceReport,
+    ProducerOptions,
     Sender,
     ensure_topic,
 )

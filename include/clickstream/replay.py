@@ -124,7 +124,7 @@ def opened(path: Path) -> Iterator[tuple[Iterator[bytes], BinaryIO]]:
             is_gzip = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             unpacked = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-            yield iter(io.BufferedReader(unpacked)), raw  # type: ignore[type-var]
+            yield iter(io.BufferedReader(unpacked)), raw
     except (OSError, EOFError, zlib.error) as error:
         raise ReplayError(f"cannot read {path}: {error}") from error
 

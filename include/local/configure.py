@@ -92,7 +92,7 @@ def _wrappers(layout: Layout) -> None:
         "environment": shlex.quote(str(layout.state / "env")),
         "venv": shlex.quote(str(layout.venv)),
     }
-    for name in ("airflow", "clickstream", "spark-submit"):
+    for name in ("airflow", "clickstream"):
         program = shlex.quote(str(layout.venv / "bin" / name))
         write_program(layout.programs / name, _WRAPPER.format(**quoted, program=program))
     # `superset-env PROGRAM …`: a program of Superset's environment, which knows no other secrets than its own.

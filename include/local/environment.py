@@ -98,6 +98,7 @@ def airflow(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> dic
 def spark(layout: Layout) -> dict[str, str]:
     """What spark-submit reads; its options are in spark-defaults.conf there."""
     return {
+        "SPARK_HOME": str(layout.site_packages / "pyspark"),
         "SPARK_CONF_DIR": str(layout.state / "spark"),
         "SPARK_LOCAL_IP": LOOPBACK,
         "PYSPARK_PYTHON": str(layout.venv / "bin" / "python"),
@@ -123,7 +124,13 @@ def superset(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> di
 
 def common() -> dict[str, str]:
     """What every process of ours gets."""
-    environment = {"TZ": "UTC", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        "TZ": "UTC",
+        "MALLOC_ARENA_MAX": "2",  # each further arena holds tens of MB that nobody uses
+        "PYTHONUNBUFFERED": "1",
+        # Airflow's processes give themselves titles; without this the title overwrites the mark of `supervised`.
+        "SPT_NOENV": "1",
+    }
     if os.environ.get("JAVA_HOME"):
         environment["JAVA_HOME"] = os.environ["JAVA_HOME"]
     return environment

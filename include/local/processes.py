@@ -6,23 +6,30 @@ Each carries `MARK` in its environment, so that also an orphan (a Spark JVM whos
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import psutil
 
 from local.layout import Layout
-from local.supervised import MARK
+from local.supervised import MARK, supervisor_pid
 
 
 def processes(layout: Layout) -> list[psutil.Process]:
-    """All living processes of the platform that we may look at, ourselves excepted."""
-    found = []
-    mark = str(layout.state)
-    for process in psutil.process_iter():
+    """All living processes of the platform that we may look at, ourselves excepted.
+
+    Those with the mark, supervisord, and the descendants of both (PostgreSQL's overwrite the mark with a title).
+    """
+    mark, supervisor = str(layout.state), supervisor_pid(layout)
+    alive = {process.pid: process for process in psutil.process_iter()}
+    parents, ours = {}, set()
+    for pid, process in alive.items():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                found.append(process)
-    return found
+            parents[pid] = process.ppid()
+            if pid == supervisor or process.environ().get(MARK) == mark:
+                ours.add(pid)
+    return [
+        process for pid, process in alive.items() if pid != os.getpid() and not ours.isdisjoint(_line(pid, parents))
+    ]
 
 
 def memory_by_service(layout: Layout, roots: dict[str, int]) -> dict[str, int]:
@@ -60,12 +67,18 @@ def end(found: Iterable[psutil.Process], seconds: float) -> int:
 
 def _is_task(process: psutil.Process) -> bool:
     """Airflow tells its tasks which one they are; all that a task starts inherits it."""
-    return "AIRFLOW_CTX_DAG_ID" in process.environ()
+    try:
+        return "AIRFLOW_CTX_DAG_ID" in process.environ()
+    except psutil.AccessDenied:
+        return False
 
 
 def _owner(pid: int, owner: dict[int, str], parents: dict[int, int]) -> str:
+    return next((owner[ancestor] for ancestor in _line(pid, parents) if ancestor in owner), "other")
+
+
+def _line(pid: int, parents: dict[int, int]) -> Iterator[int]:
+    """A process and its ancestors."""
     while pid in parents:
-        if pid in owner:
-            return owner[pid]
+        yield pid
         pid = parents[pid]
-    return "other"

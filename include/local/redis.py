@@ -33,6 +33,7 @@ class Redis:
             'save ""\n'
             "appendonly no\n"
             "daemonize no\n"
+            "set-proc-title no\n"  # a title would overwrite the mark of `local.supervised`
             "databases 1\n"
             "maxmemory 256mb\n"
             "maxmemory-policy noeviction\n",

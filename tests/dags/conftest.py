@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sql_warehouse import warehouse
+
+__all__ = ["warehouse"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,14 +30,17 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         "CLICKSTREAM_HOME": str(ROOT),
     }
     subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, check=True, capture_output=True, timeout=300
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
     )
     return environment
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """plugins/ on the path, as Airflow puts it there."""
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
     monkeypatch.setenv("CLICKSTREAM_HOME", str(ROOT))
-    yield

@@ -17,15 +17,20 @@ import sys, time
 from pathlib import Path
 from pyspark.sql import SparkSession
 
+begun = Path(sys.argv[1])
+
 def busy(batches):
-    Path(sys.argv[1]).touch()
+    begun.touch()
     time.sleep(600)
     yield from batches
 
 spark = SparkSession.builder.getOrCreate()
-print(spark.conf.get("spark.test.here"), spark.conf.get("spark.test.host"))
+print(spark.conf.get("spark.test.here"), spark.conf.get("spark.test.host"), flush=True)
 spark.range(1).mapInArrow(busy, "id long").collect()
 """
+
+
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 class Run:
@@ -59,14 +64,16 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
 
 
 @pytest.fixture
-def run(plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A job whose Python worker is busy; whatever a test leaves is ended."""
     from clickstream_spark import SessionSparkSubmitOperator
 
     monkeypatch.setenv("AIRFLOW_CONN_CLICKSTREAM_SPARK", json.dumps({"conn_type": "spark", "host": "local[1]"}))
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    (tmp_path / "spark-defaults.conf").write_text("spark.ui.enabled false\nspark.test.host host\nspark.test.here host\n")
+    host = {"spark.test.host": "host", "spark.test.here": "host", "spark.sql.warehouse.dir": tmp_path / "warehouse"}
+    (tmp_path / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in host.items()))
+    (tmp_path / "log4j2.properties").write_text("rootLogger.level = warn\n")
     (tmp_path / "job.conf").write_text("spark.test.here job\n")
     job, begun = tmp_path / "job.py", tmp_path / "begun"
     job.write_text(JOB)
@@ -90,6 +97,8 @@ def run(plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_on_kill_ends_all_processes(run: Run) -> None:
+    said = run.operator._hook._last_submit_log_lines
+    wait_for(lambda: "job host" in said, 10, "the job's properties win, the host's hold beside them")
     before = run.processes
     groups = {os.getpgid(process.pid) for process in before}
     assert len(groups) > 1, "Spark's Python daemon has a process group of its own; else this test shows nothing"
@@ -112,12 +121,9 @@ def test_a_killed_driver_leaves_no_python_workers(run: Run) -> None:
     wait_for(lambda: not run.processes, 10, "all processes of the session end")
 
 
-def test_the_properties_file_wins_over_the_host_s(run: Run) -> None:
-    assert any("job host" in line for line in run.operator._hook._last_submit_log_lines)
-
-
-def test_a_missing_connection_is_an_error(plugins: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_connection_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.exceptions import AirflowNotFoundException
+
     from clickstream_spark import SessionSparkSubmitOperator
 
     monkeypatch.delenv("AIRFLOW_CONN_CLICKSTREAM_SPARK", raising=False)

@@ -2,7 +2,7 @@
 
 import typer
 
-from clickstream.cli import platform
+from clickstream.cli import contract, platform, traffic
 
 app = typer.Typer(
     name="clickstream",
@@ -13,3 +13,5 @@ app = typer.Typer(
 )
 
 platform.register(app)
+traffic.register(app)
+contract.register(app)

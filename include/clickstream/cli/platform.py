@@ -4,7 +4,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import psycopg
@@ -43,7 +42,7 @@ def up() -> None:
     with _told_plainly():
         layout = _layout()
         start.up(layout, Steps())
-        console.print(_what_is_where(layout.ports, layout.secrets))
+        print(_what_is_where(layout))
 
 
 def down() -> None:
@@ -175,22 +174,25 @@ def _status_table(found: "Status") -> Table:
     return table
 
 
-def _what_is_where(ports: dict[str, int], secrets: Path) -> Table:
+def _what_is_where(layout: "Layout") -> str:
+    """Addresses, user names and the files of their passwords; never a password."""
     from local.environment import AIRFLOW_USER, SUPERSET_USER
     from local.server import LOOPBACK
 
-    table = Table(box=None, title="What is where", title_justify="left")
-    for heading in ("what", "address", "user", "its password is in"):
-        table.add_column(heading, overflow="fold")
+    ports = layout.ports
     dashboard = f"http://{LOOPBACK}:{ports['SUPERSET']}/superset/dashboard/clickstream-live/"
     rows = (
-        ("Superset: the dashboard", dashboard, SUPERSET_USER, "superset_admin"),
+        ("dashboard (Superset)", dashboard, SUPERSET_USER, "superset_admin"),
         ("Airflow", f"http://{LOOPBACK}:{ports['AIRFLOW']}", AIRFLOW_USER, "airflow_admin"),
-        ("Spark, while it streams", f"http://{LOOPBACK}:{ports['SPARK_UI']}", "", ""),
         ("PostgreSQL", f"{LOOPBACK}:{ports['POSTGRES']}/clickstream", "clickstream_reader", "clickstream_reader"),
-        ("Redis", f"{LOOPBACK}:{ports['REDIS']}", "", "redis"),
+        ("Redis", f"{LOOPBACK}:{ports['REDIS']}", "(none)", "redis"),
         ("Kafka", f"{LOOPBACK}:{ports['KAFKA']}", "", ""),
+        ("Spark, while it streams", f"http://{LOOPBACK}:{ports['SPARK_UI']}", "", ""),
     )
+    lines = ["", "Everything runs. What is where:"]
     for what, address, user, secret in rows:
-        table.add_row(what, address, user, str(secrets / secret) if secret else "")
-    return table
+        lines.append(f"  {what:<25}{address}")
+        if secret:
+            file = (layout.secrets / secret).relative_to(layout.root)
+            lines.append(f"  {'':<25}user {user}, password: cat {file}")
+    return "\n".join([*lines, "", "Next: make status, make logs, make down"])

@@ -84,4 +84,4 @@ def hexadecimal(values: U64) -> list[str]:
 
 def _hex(values: U64) -> npt.NDArray[np.uint8]:
     raw = np.ascontiguousarray(values.astype(">u8")).view(np.uint8)
-    return _HEX[raw].reshape(len(values), -1)
+    return _HEX[raw].reshape(len(values), 16 * (values.shape[1] if values.ndim == 2 else 1))

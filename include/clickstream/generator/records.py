@@ -174,7 +174,7 @@ def _properties(options: GeneratorOptions, rows: Rows) -> list[Properties]:
         quantity = _QUANTITIES[values[row] % len(_QUANTITIES)]
         order_id = f"O-{order[:12]}" if kind == _PURCHASE else None
         found[row] = _product(products[row], quantity=quantity, order_id=order_id)
-    return found.tolist()  # type: ignore[no-any-return]
+    return found.tolist()
 
 
 def _product(

@@ -67,7 +67,7 @@ def _page_counts() -> npt.NDArray[np.int16]:
     person = np.where(beyond < 0, 1, 1 + np.ceil(np.exp(np.log(5) + 0.75 * quantile)))
     declared = np.ceil(np.exp(np.log(6) + 0.8 * NORMAL))
     covert = 30 + np.floor(MIDPOINTS * (MAX_PAGES - 29))
-    return np.clip(np.stack([person, declared, covert]), 1, MAX_PAGES).astype(np.int16)
+    return np.asarray(np.clip(np.stack([person, declared, covert]), 1, MAX_PAGES), dtype=np.int16)
 
 
 # Milliseconds a page by kind and uniform index: people log-normal, covert bots a machine's even second.

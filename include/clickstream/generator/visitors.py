@@ -1,4 +1,5 @@
 """Who comes and from where: browsers as they call themselves, bots that say so, and sources of visits."""
+# ruff: noqa: E501 - a user agent or an address is one line
 
 from typing import NamedTuple
 

@@ -65,10 +65,12 @@ def remove(uuids: Mapping[str, list[str]]) -> list[str]:
     Returns a line for each object that was deleted or kept.
     """
     lines = []
-    for kind, model, dao in (("dashboards", Dashboard, DashboardDAO), ("charts", Slice, ChartDAO)):
-        for item in db.session.query(model).filter(model.uuid.in_(uuids[kind])):
-            dao.delete([item])
-            lines.append(f"removed {kind[:-1]} {item}")
+    for dashboard in db.session.query(Dashboard).filter(Dashboard.uuid.in_(uuids["dashboards"])):
+        DashboardDAO.delete([dashboard])
+        lines.append(f"removed dashboard {dashboard.dashboard_title}")
+    for chart in db.session.query(Slice).filter(Slice.uuid.in_(uuids["charts"])):
+        ChartDAO.delete([chart])
+        lines.append(f"removed chart {chart.slice_name}")
     db.session.flush()
     for dataset in db.session.query(SqlaTable).filter(SqlaTable.uuid.in_(uuids["datasets"])):
         users = db.session.query(Slice).filter_by(datasource_id=dataset.id, datasource_type="table").count()

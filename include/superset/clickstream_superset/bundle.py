@@ -44,7 +44,7 @@ def read_bundle(directory: Path, environment: Mapping[str, str]) -> Bundle:
                 raise BundleError(f"{name}: its uuid is missing or not its own: {uuid}")
             objects[kind][uuid] = document
         if kind == "databases":
-            document["sqlalchemy_uri"] = _filled(document["sqlalchemy_uri"], name, environment)
+            document["sqlalchemy_uri"] = _filled(str(document.get("sqlalchemy_uri", "")), name, environment)
         contents[name] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     if "metadata.yaml" not in contents:
         raise BundleError(f"{directory} holds no metadata.yaml: it is not a bundle")
@@ -92,7 +92,7 @@ def _check_links(objects: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
         if chart.get("dataset_uuid") not in objects["datasets"]:
             raise BundleError(f"chart {chart.get('slice_name')}: its dataset_uuid is not in the bundle")
     for dashboard in objects["dashboards"].values():
-        shown = [node["meta"]["uuid"] for node in dashboard["position"].values() if _is_chart(node)]
+        shown = [node["meta"]["uuid"] for node in dashboard.get("position", {}).values() if _is_chart(node)]
         if missing := [uuid for uuid in shown if uuid not in objects["charts"]]:
             raise BundleError(f"dashboard {dashboard.get('dashboard_title')} shows charts that do not exist: {missing}")
 

@@ -113,9 +113,7 @@ def _anomalies(text: str) -> Iterator[Row]:
 
 
 TABLES: dict[str, LiveTable] = {
-    "live_active_users": LiveTable(
-        "live:active_users", Kind.HASH, dict.fromkeys(_ACTIVE_USERS, int), _active_users
-    ),
+    "live_active_users": LiveTable("live:active_users", Kind.HASH, dict.fromkeys(_ACTIVE_USERS, int), _active_users),
     "live_pages": LiveTable("live:pages", Kind.SORTED_SET, {"page_path": str, "views": int}, _pages),
     "live_conversion": LiveTable("live:conversion", Kind.HASH, _CONVERSION, _one_row(_CONVERSION)),
     "live_funnel": LiveTable(

@@ -10,12 +10,13 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from clickstream_superset import state
 from clickstream_superset.bundle import Bundle, BundleError, fingerprint, read_bundle, removed
@@ -80,6 +81,8 @@ def run(directory: Path, force: bool) -> None:
 
 
 def _apply(bundle: Bundle, stale: dict[str, list[str]]) -> None:
+    # SQLAlchemy's remarks on how Superset's own importers use it.
+    warnings.filterwarnings("ignore", category=SAWarning)
     with _step("load Superset"):
         from superset.app import create_app
 

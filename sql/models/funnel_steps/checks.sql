@@ -19,49 +19,49 @@ steps as (
 ),
 
 listed as (
-select
-    entries.day,
-    coalesce(entries.device, '(all)') as device,
-    count(*) as users
-from clickstream.funnel_users as entries
-inner join days on entries.funnel = days.funnel and entries.day = days.day
-group by grouping sets ((entries.day, entries.device), (entries.day))
+    select
+        entries.day,
+        coalesce(entries.device, '(all)') as device,
+        count(*) as users
+    from clickstream.funnel_users as entries
+    inner join days on entries.funnel = days.funnel and entries.day = days.day
+    group by grouping sets ((entries.day, entries.device), (entries.day))
 ),
 
 checks (check_name, severity, observed, expected) as (
-select
-'no step has more users than the one before',
-'fail',
-count(*) filter (where users > users_before),
-0
-from steps
-union all
-select
-'the counts of step 1 are the lengths of the lists',
-'fail',
-count(*) filter (where listed.users is distinct from steps.users),
-0
-from listed
-full join (
-select * from steps
-where step = 1
-) as steps
-on listed.day = steps.day and listed.device = steps.device
+    select
+        'no step has more users than the one before',
+        'fail',
+        count(*) filter (where users > users_before),
+        0
+    from steps
+    union all
+    select
+        'the counts of step 1 are the lengths of the lists',
+        'fail',
+        count(*) filter (where listed.users is distinct from steps.users),
+        0
+    from listed
+    full join (
+        select * from steps
+        where step = 1
+    ) as steps
+        on listed.day = steps.day and listed.device = steps.device
 )
 
 select
-'funnel_steps ' || %(funnel)s || ': ' || check_name,
-%(interval_end)s::timestamptz,
-severity,
-observed = expected,
-observed || ' rows',
-expected || ' rows'
+    'funnel_steps ' || %(funnel)s || ': ' || check_name,
+    %(interval_end)s::timestamptz,
+    severity,
+    observed = expected,
+    observed || ' rows',
+    expected || ' rows'
 from checks
 on conflict (check_name, interval_end) do update
-set
-severity = excluded.severity,
-passed = excluded.passed,
-observed = excluded.observed,
-expected = excluded.expected,
-checked_at = clock_timestamp()
+    set
+        severity = excluded.severity,
+        passed = excluded.passed,
+        observed = excluded.observed,
+        expected = excluded.expected,
+        checked_at = clock_timestamp()
 returning known.check_name, known.severity, known.passed, known.observed, known.expected;

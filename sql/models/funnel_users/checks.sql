@@ -15,9 +15,12 @@ checks (check_name, severity, observed, expected) as (
         'fail',
         count(*) filter (
             where
-            step_at <> array(select at from unnest(step_at) as at order by at)
+            step_at <> array(
+                select at from unnest(step_at) as at
+                order by at
+            )
             or step_at[reached] > step_at[1] + %(within)s::interval
-            or reached > cardinality(%(steps)s::text [])
+            or reached > cardinality(%(steps)s::text[])
         ),
         0
     from built
@@ -40,10 +43,11 @@ select
     observed || ' rows',
     expected || ' rows'
 from checks
-on conflict (check_name, interval_end) do update set
-    severity = excluded.severity,
-    passed = excluded.passed,
-    observed = excluded.observed,
-    expected = excluded.expected,
-    checked_at = clock_timestamp()
+on conflict (check_name, interval_end) do update
+    set
+        severity = excluded.severity,
+        passed = excluded.passed,
+        observed = excluded.observed,
+        expected = excluded.expected,
+        checked_at = clock_timestamp()
 returning known.check_name, known.severity, known.passed, known.observed, known.expected;

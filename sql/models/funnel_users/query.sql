@@ -1,10 +1,10 @@
 -- Who entered an ordered funnel on which day, and how far each got: the list that funnel_steps counts.
--- Parameters: run_id, funnel (text), steps (text[]: event types, all different), within (interval: the funnel's window).
+-- Parameters: run_id, funnel (text), steps (text[]: event types, all different), within (interval).
 -- Grain: one row for each funnel, UTC day of step 1 and user. People only: no declared bots.
 -- Semantics: t1 <= t2 <= ... <= tn <= t1 + window; equal times count as in order, other events may lie between.
 -- The entry is the first step-1 event of the user and day (by time, then event_id); it gives entered_at and device.
 -- The result (reached, step_at) is the furthest step over all starts of that day, of the earliest start on a tie.
--- Usage: clickstream_models, after scope/claim.sql; one transaction. Builds the users of model_users on every day that
+-- Usage: clickstream_models, after scope/claim.sql; one transaction. Builds the users of model_users on each day that
 -- their changed events can reach, and leaves rows alone that stay the same. Idempotent.
 set local time zone 'UTC';
 
@@ -38,7 +38,7 @@ create temporary table funnel_events (
 insert into funnel_events
 select
     funnel_scope.user_id,
-    array_position(%(steps)s::text [], events.event_type),
+    array_position(%(steps)s::text[], events.event_type),
     events.event_time,
     events.event_id,
     events.device
@@ -48,7 +48,7 @@ inner join clickstream.events
         funnel_scope.user_id = events.user_id
         and events.event_time >= funnel_scope.first_day::timestamptz
         and events.event_time < (funnel_scope.last_day + 1)::timestamptz + %(within)s::interval
-where events.bot is null and events.event_type = any(%(steps)s::text []);
+where events.bot is null and events.event_type = any(%(steps)s::text[]);
 
 create index on funnel_events (user_id, step, event_time);
 
@@ -64,7 +64,13 @@ with recursive entries as (
         entry.device,
         entry.event_time as entered_at
     from funnel_scope
-    inner join (select event_time::date as day, * from funnel_events where step = 1) as entry
+    inner join (
+        select
+            event_time::date as day,
+            *
+        from funnel_events
+        where step = 1
+    ) as entry
         on
             funnel_scope.user_id = entry.user_id
             and entry.day between funnel_scope.first_day and funnel_scope.last_day
@@ -83,7 +89,7 @@ chains as (
         on
             entries.user_id = starts.user_id
             and starts.step = 1
-            and starts.event_time >= entries.entered_at
+            and entries.entered_at <= starts.event_time
             and starts.event_time < (entries.day + 1)::timestamptz
     union all
     select
@@ -92,7 +98,7 @@ chains as (
         chains.reached + 1,
         chains.step_at || next_step.at
     from chains
-    cross join lateral (
+    inner join lateral (
         select min(following.event_time) as at
         from funnel_events as following
         where
@@ -100,7 +106,7 @@ chains as (
             and following.step = chains.reached + 1
             and following.event_time >= chains.step_at[chains.reached]
             and following.event_time <= chains.step_at[1] + %(within)s::interval
-    ) as next_step
+    ) as next_step on true
     where next_step.at is not null
 ),
 
@@ -111,7 +117,7 @@ results as (
         reached,
         step_at
     from chains
-    order by day, user_id, reached desc, step_at[1]
+    order by day asc, user_id asc, reached desc, step_at[1]
 )
 
 select
@@ -132,7 +138,10 @@ with gone as (
         stored.funnel = %(funnel)s
         and stored.user_id = funnel_scope.user_id
         and stored.day between funnel_scope.first_day and funnel_scope.last_day
-        and not exists (select from funnel_built where row(funnel_built.*) = row(stored.*))
+        and not exists (
+            select from funnel_built
+            where row(funnel_built.*) = row(stored.*)
+        )
     returning stored.day
 )
 
@@ -162,5 +171,5 @@ on conflict (funnel, day) do update set run_id = excluded.run_id;
 
 select
     count(*) as entries,
-    count(*) filter (where reached = cardinality(%(steps)s::text [])) as completed
+    count(*) filter (where reached = cardinality(%(steps)s::text[])) as completed
 from funnel_built;

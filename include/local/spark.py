@@ -1,0 +1,64 @@
+"""spark-submit on this machine, outside Airflow: for tests and benchmarks."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class SparkJob:
+    """A job of `spark_jobs/` under spark-submit with two cores, in a session of its own.
+
+    `root` is the checkout, `jars` a directory of further jars, `environment` what the job reads beside the
+    caller's; its output goes to `log`.
+    """
+
+    def __init__(self, root: Path, job: str, jars: Path, environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        conf = {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.driver.extraClassPath": f"{jars}/*",
+            "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        }
+        command = [
+            str(Path(sysconfig.get_path("scripts")) / "spark-submit"), "--master", "local[2]", "--driver-memory", "1g",
+            "--properties-file", str(root / "spark_jobs" / "spark-defaults.conf"),
+            *[part for name, value in conf.items() for part in ("--conf", f"{name}={value}")],
+            str(root / "spark_jobs" / job),
+        ]  # fmt: skip
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                env={**os.environ, "PYSPARK_PYTHON": sys.executable, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def running(self) -> bool:
+        """Whether spark-submit runs."""
+        return self.process.poll() is None
+
+    def stop(self, seconds: float = 60) -> int:
+        """Ask it to end and give its exit code. A JVM that SIGTERM ends says 143, however cleanly."""
+        if self.running():
+            os.killpg(self.process.pid, signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        """SIGKILL the JVM alone: its driver and workers must find out by themselves."""
+        self.process.kill()
+        self.process.wait(timeout=60)
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=60)

@@ -1,0 +1,240 @@
+"""The DAG files: each loads without errors and makes the DAGs that it is listed with, and Airflow can run them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from psycopg.conninfo import conninfo_to_dict
+
+from clickstream.generator import GeneratorOptions, generate
+from clickstream.settings import Settings
+from sql_warehouse import Event, Warehouse
+
+ROOT = Path(__file__).parents[2]
+# Every file of dags/ with its DAGs, by hand: a file that loads nothing cannot pass.
+DAG_FILES = {
+    "clickstream_generate.py": ["clickstream_generate"],
+    "clickstream_models.py": ["clickstream_models"],
+    "clickstream_stream.py": ["clickstream_stream"],
+}
+# Loaded in a process of its own, as Airflow's DAG processor does.
+LOAD = """
+import json, sys
+import airflow.settings
+airflow.settings.initialize()
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+
+for _ in range(2):
+    bag = DagBag(dag_folder=sys.argv[1])
+    print(json.dumps({
+        "errors": bag.import_errors,
+        "files": {name.file.lstrip("/"): sorted(json.loads(name.dags.replace("'", '"'))) for name in bag.dagbag_stats},
+        "warnings": sum(stat.warning_num for stat in bag.dagbag_stats),
+        "dags": {
+            dag_id: {
+                "timetable": type(dag.timetable).__name__,
+                "expression": getattr(dag.timetable, "expression", None),
+                "catchup": dag.catchup,
+                "max_active_runs": dag.max_active_runs,
+                "params": {name: param.description for name, param in dag.params.items()},
+                "doc": dag.doc_md or "",
+                "tasks": {
+                    t.task_id: [type(t).__name__, sorted(t.downstream_task_ids), getattr(t, "conn_id", None)]
+                    for t in dag.tasks
+                },
+                "serialized": DagSerialization.serialize_dag(dag),
+            }
+            for dag_id, dag in bag.dags.items()
+        },
+    }, default=str))
+"""
+
+
+def airflow(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run an airflow command; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *arguments], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def loaded(airflow_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(ROOT / "dags")],
+        env=airflow_environment,
+        cwd=tmp_path_factory.mktemp("elsewhere"),  # nothing may depend on where Airflow runs
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    first, second = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"errors"'))
+    assert first == second, "a DAG that differs from parse to parse makes a new version each time"
+    return first
+
+
+def test_every_file_is_listed_and_makes_its_dags(loaded: dict) -> None:
+    assert sorted(DAG_FILES) == sorted(path.name for path in (ROOT / "dags").glob("*.py"))
+    assert loaded["errors"] == {}
+    assert loaded["warnings"] == 0
+    assert loaded["files"] == DAG_FILES
+    assert len(loaded["dags"]) == 3
+
+
+def test_every_dag_tells_what_it_is(loaded: dict) -> None:
+    for dag_id, dag in loaded["dags"].items():
+        assert dag["doc"].startswith("### "), dag_id
+        assert all(dag["params"].values()), f"{dag_id}: a param has no description"
+        assert not dag["catchup"], dag_id
+
+
+def test_generate(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_generate"]
+    assert dag["timetable"] == "CronTriggerTimetable"
+    assert dag["expression"] == "*/5 * * * *"
+    assert dag["max_active_runs"] == 2
+    assert list(dag["tasks"]) == ["produce"]
+
+
+def test_stream(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_stream"]
+    assert dag["timetable"] == "ContinuousTimetable"
+    assert dag["max_active_runs"] == 1
+    assert list(dag["params"]) == ["run_for"]
+    assert dag["tasks"] == {"stream": ["SessionSparkSubmitOperator", [], None]}
+
+
+def test_models(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_models"]
+    assert dag["timetable"] == "CronDataIntervalTimetable"
+    assert dag["expression"] == "*/5 * * * *"
+    assert dag["max_active_runs"] == 1
+    sql, connection = "SQLExecuteQueryOperator", "clickstream_postgres"
+    assert dag["tasks"] == {
+        "claim": [sql, ["purchase.funnel_users", "reconciliation"], connection],
+        "reconciliation": [sql, ["check_stream"], connection],
+        "check_stream": [sql, ["gate"], connection],
+        "purchase.funnel_users": [sql, ["purchase.funnel_steps"], connection],
+        "purchase.funnel_steps": [sql, ["purchase.check_funnel_users"], connection],
+        "purchase.check_funnel_users": [sql, ["purchase.check_funnel_steps"], connection],
+        "purchase.check_funnel_steps": [sql, ["gate"], connection],
+        "gate": ["BoundSQLCheckOperator", ["release"], connection],
+        "release": [sql, [], connection],
+    }
+
+
+def test_backfill_of_generate_covers_an_hour(airflow_environment: dict[str, str]) -> None:
+    airflow(airflow_environment, "dags", "reserialize")
+    out = airflow(
+        airflow_environment, "backfill", "create", "--dag-id", "clickstream_generate", "--dry-run",
+        "--from-date", "2026-01-01T10:00:00Z", "--to-date", "2026-01-01T10:55:00Z",
+    )  # fmt: skip
+    dates = [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("| 2026")]
+    assert dates == [f"2026-01-01 10:{minute:02}:00+00:00" for minute in range(0, 60, 5)]
+
+
+def test_a_run_of_models(airflow_environment: dict[str, str], warehouse: Warehouse) -> None:
+    """The whole DAG by Airflow itself: its operators, hooks, connections, templates and bound parameters."""
+    warehouse.store(map(Event.parse, ["a v 05 10:00:00", "a c 05 10:01:00", "b v 05 10:04:00"]))
+    with psycopg.connect(warehouse.dsn) as connection:  # only the data interval says what to build
+        connection.execute("delete from clickstream.model_changes")
+    environment = airflow_environment | {"AIRFLOW_CONN_CLICKSTREAM_POSTGRES": _connection(warehouse.dsn)}
+    airflow(environment, "dags", "test", "clickstream_models", "2026-01-05T10:05:00Z")
+    assert [row[2:4] + row[5:6] for row in warehouse.funnel_users()] == [("a", "desktop", 2), ("b", "desktop", 1)]
+    assert warehouse.rows("select step, users from clickstream.funnel_steps where device = '(all)' order by step") == [
+        (1, 2), (2, 1), (3, 0), (4, 0)
+    ]  # fmt: skip
+    [(interval_end, checks, failed)] = warehouse.rows(
+        "select max(interval_end), count(*), count(*) filter (where not passed and severity = 'fail')"
+        " from clickstream.check_results"
+    )
+    assert (interval_end.astimezone(UTC), checks, failed) == (datetime(2026, 1, 5, 10, 5, tzinfo=UTC), 9, 0)
+    assert warehouse.rows("select count(*) from clickstream.model_users") == [(0,)]
+
+
+def test_a_run_of_generate(airflow_environment: dict[str, str], platform: Settings) -> None:
+    """A window of the past by Airflow itself, through the connection: history, each event once."""
+    kafka = {"conn_type": "kafka", "extra": {"bootstrap.servers": platform.kafka_bootstrap}}
+    ours = {name: value for name, value in os.environ.items() if name.startswith("CLICKSTREAM_")}
+    environment = {**airflow_environment, **ours, "AIRFLOW_CONN_CLICKSTREAM_KAFKA": json.dumps(kafka)}
+    airflow(environment, "dags", "test", "clickstream_generate", "2026-01-05T10:00:00Z")
+    records = _records(platform)
+    start = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    expected = [
+        value for batch in generate(GeneratorOptions(), start, start + timedelta(minutes=5)) for value in batch.values
+    ]
+    assert len(expected) > 1_000
+    assert sorted(value for value, _ in records) == sorted(expected)
+    assert {source for _, source in records} == {b"backfill"}
+
+
+def _records(platform: Settings) -> list[tuple[bytes, bytes | None]]:
+    """Value and header `source` of every record of the topic."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": platform.kafka_bootstrap,
+            "group.id": "test",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    consumer.assign([TopicPartition(platform.topic, partition, OFFSET_BEGINNING) for partition in range(2)])
+    records, ends = [], 0
+    while ends < 2:
+        message = consumer.poll(30)
+        assert message is not None, "the broker does not answer"
+        if message.error():
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+            ends += 1
+        else:
+            records.append((message.value(), dict(message.headers() or []).get("source")))
+    consumer.close()
+    return records
+
+
+@pytest.mark.usefixtures("plugins")
+def test_the_gate_fails_at_once_and_says_why(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from clickstream_sql import BoundSQLCheckOperator
+
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKSTREAM_POSTGRES", _connection(warehouse.dsn))
+    end = "2026-01-05T10:05:00+00:00"
+    gate = BoundSQLCheckOperator(
+        task_id="gate",
+        conn_id="clickstream_postgres",
+        sql=(ROOT / "sql" / "models" / "scope" / "gate.sql").read_text(),
+        parameters={"interval_end": "{{ end }}"},
+        retry_on_failure=False,
+    )
+    gate.render_template_fields({"end": end})
+    with psycopg.connect(warehouse.dsn) as connection:
+        connection.execute(
+            "insert into clickstream.check_results values ('stream: c', %s, 'fail', false, '7', '1', now())", [end]
+        )
+    with pytest.raises(AirflowFailException, match="fail - stream: c: 7, expected 1"):
+        gate.execute({})
+
+
+def _connection(dsn: str) -> str:
+    part = conninfo_to_dict(dsn)
+    return json.dumps(
+        {
+            "conn_type": "postgres",
+            "host": part["host"],
+            "port": int(part["port"]),
+            "schema": part["dbname"],
+            "login": part["user"],
+            "password": part["password"],
+        }
+    )

@@ -1,0 +1,189 @@
+"""The dashboard in a real browser: every chart's figures as its page asks for them, what is seen, what moves."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+import redis
+from playwright.sync_api import Page, Response, expect, sync_playwright
+
+from local.redis import Redis
+from superset_seed import HOSTILE_PAGE, seed_live, seed_warehouse
+from superset_server import Superset
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+NOON_MS = 1_780_315_200_000  # 2026-06-01T12:00:00Z
+FIGURES: dict[str, list[dict[str, Any]]] = {
+    "Active users now": [{"active_users_5m": 7}],
+    "Active 30 minutes": [{"active_users_30m": 23}],
+    "Conversion rate": [{"conversion_rate": 0.075}],
+    "Revenue": [{"revenue": 1234.5}],
+    "Page load p75": [{"page_load_p75": 1900}],
+    "Live as of": [{"published_at": "2026-06-01T12:02:30.250000"}],
+    "Events per second": [{"events_per_second": 49.8}],
+    "Event latency p95": [{"latency_p95": 1240}],
+    "Events and page views per minute": [
+        {"minute": NOON_MS, "events": 100, "page_views": 50},
+        {"minute": NOON_MS + 60_000, "events": 120, "page_views": 60},
+    ],
+    "Most viewed pages": [
+        {"page_path": "/", "views": 300},
+        {"page_path": HOSTILE_PAGE, "views": 120},
+        {"page_path": "/cart", "views": 45},
+    ],
+    "Live funnel, sessions of the last hour": [
+        {"step_label": "1. Session", "sessions": 80},
+        {"step_label": "2. Product viewed", "sessions": 40},
+        {"step_label": "3. Added to cart", "sessions": 20},
+        {"step_label": "4. Checkout begun", "sessions": 8},
+        {"step_label": "5. Purchase", "sessions": 6},
+    ],
+    "Purchase funnel, visitors of the latest day": [
+        {"step_label": "1. View item", "users": 40},
+        {"step_label": "2. Add to cart", "users": 20},
+        {"step_label": "3. Begin checkout", "users": 8},
+        {"step_label": "4. Purchase", "users": 6},
+    ],
+    "Sessions of the last hour by source and device": [
+        {"referrer_medium": "direct", "mobile": 1},
+        {"referrer_medium": "search", "desktop": 1, "mobile": 1},
+    ],
+    "Latest sessions": [
+        {"visitor": "ann", "source": "search", "device": "desktop", "entry_page": "/", "last_page": "/cart",
+         "page_views": 4, "length_ms": 95_000, "purchase": "yes", "revenue": 25},
+        {"visitor": "bob", "source": "direct", "device": "mobile", "entry_page": HOSTILE_PAGE, "last_page": "/cart",
+         "page_views": 1, "length_ms": 0, "purchase": "", "revenue": 0},
+        {"visitor": "cid", "source": "search", "device": "mobile", "entry_page": "/", "last_page": "/cart",
+         "page_views": 2, "length_ms": 30_000, "purchase": "", "revenue": 0},
+    ],
+}  # fmt: skip
+
+
+class Dashboard:
+    """The open dashboard and what its charts were sent: chart title → rows of the last answer."""
+
+    def __init__(self, page: Page, superset: Superset) -> None:
+        self.page = page
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.failures: list[str] = []
+        self.outside: list[str] = []
+        self._titles: dict[int, str] = {}
+        self._url = superset.url
+        page.on("response", self._answered)
+        page.on("requestfinished", lambda request: self._finished(request.url))
+        page.goto(f"{superset.url}/login/")
+        page.locator("#username, input[name=username]").first.fill("admin")
+        page.locator("#password, input[name=password]").first.fill(superset.password)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/login" not in url)
+        charts = page.request.get(f"{superset.url}/api/v1/chart/?q=(page_size:100)").json()["result"]
+        self._titles = {chart["id"]: chart["slice_name"] for chart in charts}
+
+    def open(self) -> None:
+        """Open the dashboard and wait until every chart has had its answer and shows no spinner."""
+        with self.page.expect_response(lambda _: set(self.rows) == set(FIGURES), timeout=120_000):
+            self.page.goto(f"{self._url}/superset/dashboard/clickstream-live/")
+        expect(self.page.locator(".dashboard-component-chart-holder .loading")).to_have_count(0, timeout=60_000)
+
+    def card(self, title: str) -> Any:
+        """The part of the page that shows a chart."""
+        exact = self.page.get_by_text(title, exact=True)
+        return self.page.locator(".dashboard-component-chart-holder").filter(has=exact)
+
+    def _answered(self, response: Response) -> None:
+        address = urlsplit(response.url)
+        if address.path != "/api/v1/chart/data":
+            return
+        if not response.ok:
+            self.failures.append(f"{response.status} {response.text()[:500]}")
+            return
+        chart = json.loads(parse_qs(address.query)["form_data"][0])["slice_id"]
+        self.rows[self._titles[chart]] = response.json()["result"][0]["data"]
+
+    def _finished(self, url: str) -> None:
+        if not url.startswith((self._url, "data:", "blob:")):
+            self.outside.append(url)
+
+
+@pytest.fixture(scope="module")
+def dashboard(superset: Superset, redis_server: Redis) -> Iterator[Dashboard]:
+    """The dashboard over the seeded tables, all charts loaded."""
+    seed_warehouse(superset.writer_dsn)
+    with (
+        redis.Redis.from_url(redis_server.url()) as client,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+        client.flushall()
+        seed_live(client)
+        page = browser.new_page(viewport={"width": 1440, "height": 1300})
+        opened = Dashboard(page, superset)
+        opened.open()
+        yield opened
+
+
+def test_every_chart_answers(dashboard: Dashboard) -> None:
+    assert dashboard.failures == []
+    assert set(dashboard.rows) == set(FIGURES)
+
+
+@pytest.mark.parametrize("title", FIGURES)
+def test_the_figures_of_each_chart(dashboard: Dashboard, title: str) -> None:
+    found = dashboard.rows[title]
+    assert [{name: row.get(name) for name in wanted} for row, wanted in zip(found, FIGURES[title], strict=True)] == (
+        FIGURES[title]
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Active users now", "7"),
+        ("Active 30 minutes", "23"),
+        ("Conversion rate", "7.5%"),
+        ("Revenue", "1,235"),
+        ("Page load p75", "1.9s"),
+        ("Live as of", "12:02:30"),
+        ("Events per second", "49.8"),
+        ("Event latency p95", "1.2s"),
+        ("Latest sessions", "1m 35s"),
+    ],
+)
+def test_what_a_person_reads(dashboard: Dashboard, title: str, shown: str) -> None:
+    expect(dashboard.card(title).get_by_text(shown, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("title", ["Most viewed pages", "Latest sessions"])
+def test_hostile_text_does_nothing(dashboard: Dashboard, title: str) -> None:
+    # Superset's tables show such text without its tags.
+    expect(dashboard.card(title).get_by_text("/document.title='owned'", exact=True)).to_be_visible()
+    assert dashboard.card(title).locator("script").count() == 0
+    assert dashboard.page.title() == "Clickstream live"
+
+
+def test_nothing_was_fetched_from_another_host(dashboard: Dashboard) -> None:
+    assert dashboard.outside == []
+
+
+def test_the_dashboard_moves_by_itself(dashboard: Dashboard, redis_server: Redis) -> None:
+    with redis.Redis.from_url(redis_server.url()) as client:
+        seed_live(client, active=1_011)
+    expect(dashboard.card("Active users now").get_by_text("1,011", exact=True)).to_be_visible(timeout=60_000)
+
+
+def test_silence_shows_no_figure(dashboard: Dashboard, redis_server: Redis) -> None:
+    with redis.Redis.from_url(redis_server.url()) as client:
+        client.flushall()
+    expect(dashboard.card("Active users now").get_by_text("1,011")).to_have_count(0, timeout=60_000)
+
+
+def test_the_server_outlives_the_browser(superset: Superset, dashboard: Dashboard) -> None:
+    assert dashboard.page.url.startswith(superset.url)
+    assert httpx.get(f"{superset.url}/health").text == "OK"
