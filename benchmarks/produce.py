@@ -40,13 +40,14 @@ def main() -> None:
     try:
         print(json.dumps(measure(platform, connection, GeneratorOptions(rate=given.rate), given.seconds)))
     finally:
-        AdminClient(connection).delete_topics([platform.topic])[platform.topic].result(30)
+        admin = AdminClient(connection)
+        admin.delete_topics([platform.topic])[platform.topic].result(30)
 
 
 def measure(
     platform: Settings, connection: dict[str, str], options: GeneratorOptions, seconds: float
 ) -> dict[str, float | int]:
-    """Events/s of steady history: a first minute, which pays for imports, tables and sessions under way, is left out."""
+    """Events/s of steady history. The first minute pays for tables and sessions under way; it is left out."""
     stop = StopFlag()
     warm = int((START + timedelta(minutes=1)).timestamp() * 1_000)
     begun = before = 0

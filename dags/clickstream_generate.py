@@ -43,7 +43,9 @@ with DAG(
         from clickstream_kafka import KafkaConfigHook
 
         context = get_current_context()
-        start = context.get("logical_date") or context["dag_run"].run_after
+        # Airflow's dates are of pendulum's class; the generator's ledger takes plain ones only.
+        date = context.get("logical_date") or context["dag_run"].run_after
+        start = datetime.fromtimestamp(date.timestamp(), UTC)
         report = run_window(KafkaConfigHook("clickstream_kafka").get_conn, start, start + WINDOW)
         return str(report)
 

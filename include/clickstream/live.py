@@ -98,8 +98,8 @@ class Live:
 
 
 def _pairs(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """A hash or sorted set as the script takes it: one flat list of names and values."""
-    return {"type": kind, "value": [item for pair in fields.items() for item in pair]}
+    """A hash or sorted set as the script takes it: one flat list of names and values, as text (Lua rounds)."""
+    return {"type": kind, "value": [str(item) for pair in fields.items() for item in pair]}
 
 
 def load_percentile(histogram: Iterable[DictRow], share: float) -> float:

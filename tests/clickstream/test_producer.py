@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from clickstream.delivery import BACKFILL, KafkaUnavailable, ProducerOptions, Sender, ensure_topic
@@ -21,6 +20,7 @@ from clickstream.partitioner import home_partitions
 from clickstream.producer import DeliveryIncomplete, run_window
 from clickstream.settings import Settings, settings
 from clickstream.stopping import StopFlag
+from kafka_topic import Stored, count, records
 from local.server import free_port
 
 START = datetime(2026, 11, 19, 9, 0, tzinfo=UTC)
@@ -28,31 +28,8 @@ END = START + timedelta(minutes=2)
 OPTIONS = GeneratorOptions(rate=20, users=500)
 
 
-class Stored(NamedTuple):
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]] | None
-
-
-def stored(bootstrap: str, topic: str) -> list[Stored]:
-    """Every record of a topic with two partitions."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "enable.auto.commit": False})
-    ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in (0, 1)}
-    consumer.assign([TopicPartition(topic, p, 0) for p in (0, 1)])
-    found: list[Stored] = []
-    deadline = time.monotonic() + 60
-    while len(found) < sum(ends.values()) and time.monotonic() < deadline:
-        for message in consumer.consume(1_000, timeout=1):
-            assert message.error() is None
-            found.append(Stored(message.partition(), message.key(), message.value() or b"", message.headers()))
-    consumer.close()
-    assert len(found) == sum(ends.values())
-    return found
-
-
-def pairs(records: list[Stored]) -> list[tuple[Any, Any]]:
-    return sorted((record.key, record.value) for record in records)
+def pairs(found: list[Stored]) -> list[tuple[Any, Any]]:
+    return sorted((record.key, record.value) for record in found)
 
 
 def expected() -> list[tuple[Any, Any]]:
@@ -60,18 +37,19 @@ def expected() -> list[tuple[Any, Any]]:
 
 
 @pytest.fixture
-def platform(kafka: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def platform(kafka: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Only Kafka is needed here."""
     values = {"KAFKA_BOOTSTRAP": kafka, "TOPIC": topic, "STATE_DIR": str(tmp_path), "USER_HASH_KEY": "key"}
     for name, value in values.items():
         monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
     settings.cache_clear()
-    return settings()
+    yield settings()
+    settings.cache_clear()
 
 
 def test_a_window_that_is_over_is_sent_whole_as_backfill(platform: Settings) -> None:
     report = run_window({"bootstrap.servers": platform.kafka_bootstrap}, START, END, options=OPTIONS)
-    found = stored(platform.kafka_bootstrap, platform.topic)
+    found = records(platform.kafka_bootstrap, platform.topic)
     assert (report.sent, report.acknowledged, report.spooled, report.resent) == (len(found), len(found), 0, 0)
     assert pairs(found) == expected()
     assert all(record.headers == BACKFILL for record in found)
@@ -92,7 +70,7 @@ def test_a_window_that_is_now_keeps_the_pace_of_the_clock(platform: Settings) ->
     )
     last_ms = max(record.emit_ms for batch in generate(OPTIONS, START, END) for record in batch)
     assert time.monotonic() - begun >= (last_ms / 1_000 - START.timestamp()) / 60
-    found = stored(platform.kafka_bootstrap, platform.topic)
+    found = records(platform.kafka_bootstrap, platform.topic)
     assert report.acknowledged == len(found)
     assert pairs(found) == expected()
     assert {record.headers is None for record in found} == {True}
@@ -121,7 +99,7 @@ def test_what_kafka_does_not_take_is_spooled_and_sent_first_by_the_next_run(
     monkeypatch.delenv("CLICKSTREAM_PRODUCER_DELIVERY_TIMEOUT_MS")
 
     report = run_window({"bootstrap.servers": platform.kafka_bootstrap}, START, END, options=OPTIONS)
-    found = stored(platform.kafka_bootstrap, platform.topic)
+    found = records(platform.kafka_bootstrap, platform.topic)
     resent = [record for record in found if (record.key, record.value) in lost]
     assert (report.resent, report.spooled, report.sent) == (6, 0, len(expected()))
     assert sorted((str(r.key), r.value) for r in resent) == sorted((str(k), v) for k, v in lost * 2)
@@ -143,12 +121,12 @@ def test_an_error_in_between_leaves_nothing_in_memory_only(platform: Settings) -
 def test_every_compression_and_a_queue_that_is_too_short(platform: Settings, compression: Any) -> None:
     """The queue holds ten records: the sender waits instead of failing."""
     options = ProducerOptions(compression=compression, queue_messages=10, linger_ms=0)
-    records: list[tuple[bytes | None, bytes | None]] = [(b"%d" % n, b"v" * n) for n in range(1, 300)]
+    sent: list[tuple[bytes | None, bytes | None]] = [(b"%d" % n, b"v" * n) for n in range(1, 300)]
     with Sender({"bootstrap.servers": platform.kafka_bootstrap}, platform.topic, platform.state_dir, options) as sender:
-        sender.send(records)
+        sender.send(sent)
         report = sender.settle(StopFlag())
     assert (report.sent, report.acknowledged) == (299, 299)
-    assert pairs(stored(platform.kafka_bootstrap, platform.topic)) == sorted(records)
+    assert pairs(records(platform.kafka_bootstrap, platform.topic)) == sorted(sent)
 
 
 def test_the_topic_is_made_as_configured_and_an_existing_one_left(kafka: str) -> None:
@@ -185,22 +163,15 @@ def test_a_signal_flushes_and_ends_cleanly(platform: Settings, signum: int, code
         "2026-01-01",
     ]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _until(lambda: _count(platform) > 0 or process.poll() is not None)
+    _until(lambda: count(platform.kafka_bootstrap, platform.topic) > 0 or process.poll() is not None)
     process.send_signal(signum)
     _, told = process.communicate(timeout=60)
     assert process.returncode == code, told
     assert "stopped by a signal" in told
     sent = int(told.split("stopped by a signal: ")[1].split(" sent")[0].replace(",", ""))
-    assert sent == _count(platform) > 0
+    assert sent == count(platform.kafka_bootstrap, platform.topic) > 0
     assert not (platform.state_dir / "generator").exists()
     assert not list(platform.state_dir.rglob("*.spool"))
-
-
-def _count(platform: Settings) -> int:
-    consumer = Consumer({"bootstrap.servers": platform.kafka_bootstrap, "group.id": "count"})
-    total = sum(consumer.get_watermark_offsets(TopicPartition(platform.topic, p), timeout=10)[1] for p in (0, 1))
-    consumer.close()
-    return total
 
 
 def _until(condition: Callable[[], bool]) -> None:

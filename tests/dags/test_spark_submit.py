@@ -25,7 +25,7 @@ def busy(batches):
     yield from batches
 
 spark = SparkSession.builder.getOrCreate()
-print(spark.conf.get("spark.test.here"), spark.conf.get("spark.test.host"), flush=True)
+begun.with_name("said").write_text(spark.conf.get("spark.test.here") + " " + spark.conf.get("spark.test.host"))
 spark.range(1).mapInArrow(busy, "id long").collect()
 """
 
@@ -97,8 +97,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_on_kill_ends_all_processes(run: Run) -> None:
-    said = run.operator._hook._last_submit_log_lines
-    wait_for(lambda: "job host" in said, 10, "the job's properties win, the host's hold beside them")
+    said = Path(run.operator.application).with_name("said").read_text()
+    assert said == "job host", "the job's properties win, the host's hold beside them"
     before = run.processes
     groups = {os.getpgid(process.pid) for process in before}
     assert len(groups) > 1, "Spark's Python daemon has a process group of its own; else this test shows nothing"

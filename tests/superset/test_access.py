@@ -12,10 +12,13 @@ from superset_server import Api, Superset
 WAREHOUSE = "Clickstream warehouse"
 
 
-def test_sql_lab_reads_the_warehouse(api: Api) -> None:
-    answer = api.sql(WAREHOUSE, "select current_user as who, current_setting('timezone') as zone")
+def test_sql_lab_reads_the_warehouse_in_utc(api: Api) -> None:
+    sql = (
+        "select count(*) as letters, '2026-06-01 14:00:00+02'::timestamptz::text as noon from clickstream.dead_letters"
+    )
+    answer = api.sql(WAREHOUSE, sql)
     assert answer.status_code == 200, answer.text
-    assert answer.json()["data"] == [{"who": "clickstream_reader", "zone": "UTC"}]
+    assert answer.json()["data"] == [{"letters": 0, "noon": "2026-06-01 12:00:00+00"}]
 
 
 @pytest.mark.parametrize(

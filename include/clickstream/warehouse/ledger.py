@@ -92,14 +92,14 @@ def _check(state: TopicState, partition: int, topic_id: str, offset: int) -> Non
     if topic_id != state.topic_id:
         raise LedgerError(
             f"{place}: the topic was recreated (id {state.topic_id}, the ledger knows {topic_id}); its offsets mean"
-            " other records now. If the old records are given up, run: clickstream ledger reset"
+            " other records now. Give the new topic another name (CLICKSTREAM_TOPIC)"
         )
     if partition not in state.beginning:
         raise LedgerError(f"{place}: in the ledger, but the topic has no such partition")
     if offset < state.beginning[partition]:
         raise LedgerError(
             f"{place}: offsets {offset} to {state.beginning[partition] - 1} were deleted by retention before they were"
-            " applied. To go on without them, run: clickstream ledger reset"
+            " applied. To go on without them: docs/operations.md, Lost records"
         )
     if offset > state.end[partition]:
         raise LedgerError(

@@ -64,7 +64,7 @@ PERMANENT_SESSION_LIFETIME = timedelta(days=7)
 AUTH_RATE_LIMITED = True
 RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
-RATELIMIT_APPLICATION = "200 per second"
+RATELIMIT_APPLICATION = "1000 per second"  # one page load asks for a hundred files at once
 HTML_SANITIZATION = True
 ENABLE_CORS = False
 PREVENT_UNSAFE_DB_CONNECTIONS = True

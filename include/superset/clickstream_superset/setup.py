@@ -113,10 +113,11 @@ def _explained(action: Callable[[], object]) -> None:
 
     try:
         action()
-    except CommandInvalidError as error:
-        raise SetupError(f"{error}: {error.normalized_messages()}") from error
     except CommandException as error:
-        raise SetupError(f"{error}: {error.__cause__ or error.exception or ''}") from error
+        cause = error.__cause__ or error.exception
+        if isinstance(cause, CommandInvalidError):
+            raise SetupError(f"the bundle is refused: {cause.normalized_messages()}") from error
+        raise SetupError(f"{error}: {cause or ''}") from error
 
 
 def _summary(bundle: Bundle) -> str:
