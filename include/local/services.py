@@ -32,8 +32,8 @@ def services(layout: Layout, servers: Servers) -> list[Service]:
     """All services in the order of their start."""
     airflow = str(layout.programs / "airflow")
     gunicorn = [
-        "gunicorn", "--bind", f"{LOOPBACK}:{layout.ports['SUPERSET']}", "--worker-class", "gthread", "--workers", "1",
-        "--threads", "8", "--timeout", "120", "--access-logfile", "/dev/null", "superset.app:create_app()",
+        "gunicorn", "--config", "python:clickstream_superset.web",
+        "--bind", f"{LOOPBACK}:{layout.ports['SUPERSET']}", "superset.app:create_app()",
     ]  # fmt: skip
     return [
         *(

@@ -4,6 +4,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+
+import psycopg
 
 from clickstream.warehouse.migrations import migrate
 from clickstream.warehouse.roles import OWNER, READER, WRITER, create_service_database, create_warehouse
@@ -55,7 +58,7 @@ def up(layout: Layout, steps: Steps) -> Servers:
             owner = servers.postgres.dsn("clickstream", OWNER, passwords.ensure(layout.secrets)[OWNER])
             migrate(owner, layout.root / "sql" / "schema")
         tasks = [
-            pool.submit(_airflow, layout, steps, supervisor),
+            pool.submit(_airflow, layout, servers, steps, supervisor),
             pool.submit(_superset, layout, steps, supervisor, cache.result),
         ]
         for task in (kafka, cache, *tasks):
@@ -93,13 +96,31 @@ def _server(steps: Steps, supervisor: Supervisor, server: Server) -> None:
         wait_ready(server, 60)
 
 
-def _airflow(layout: Layout, steps: Steps, supervisor: Supervisor) -> None:
+def _airflow(layout: Layout, servers: Servers, steps: Steps, supervisor: Supervisor) -> None:
     with steps.step("airflow"):
         if not supervisor.states()["airflow-api-server"]["pid"]:
-            _run(layout, "airflow-migrate", [str(layout.programs / "airflow"), "db", "migrate"])
+            _migrate_airflow(layout, servers)
         for name in AIRFLOW:
             supervisor.start(name)
         _wait(lambda: airflow(layout).healthy, 180, f"Airflow is not healthy; see {layout.logs}/airflow-*.log")
+
+
+def _migrate_airflow(layout: Layout, servers: Servers) -> None:
+    """Airflow takes many seconds to find out that there is nothing to do: remember which version did it here."""
+    stamp = layout.state / "airflow" / "migrated"
+    if stamp.exists() and stamp.read_text() == _airflow_state(servers):
+        return
+    _run(layout, "airflow-migrate", [str(layout.programs / "airflow"), "db", "migrate"])
+    stamp.write_text(_airflow_state(servers))
+
+
+def _airflow_state(servers: Servers) -> str:
+    """The installed version, the database and its revision."""
+    with psycopg.connect(servers.postgres.admin_dsn("airflow")) as connection:
+        system = connection.execute("select system_identifier from pg_control_system()").fetchone()
+        migrated = connection.execute("select to_regclass('public.alembic_version')").fetchone()
+        revision = migrated and migrated[0] and connection.execute("table public.alembic_version").fetchone()
+    return f"{version('apache-airflow')} {system} {revision}"
 
 
 def _superset(layout: Layout, steps: Steps, supervisor: Supervisor, redis_is_up: Callable[[], None]) -> None:

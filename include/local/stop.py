@@ -38,6 +38,9 @@ def down(layout: Layout, steps: Steps) -> None:
                 raise SupervisorError(f"supervisord does not end; see {layout.logs / 'supervisord.log'}")
             time.sleep(0.1)
     end(processes(layout), 20)
+    outside = socket_file(layout).parent
+    if layout.state not in outside.parents:
+        shutil.rmtree(outside, ignore_errors=True)
 
 
 def clean(layout: Layout) -> None:

@@ -4,6 +4,7 @@ import configparser
 import os
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "a check'out", {name: free_port() for name in DEFAULT_PORTS}, {"CLICKSTREAM_TOPIC": "a b"})
+def layout(tmp_path: Path) -> Iterator[Layout]:
+    root = tmp_path / "a check'out"
+    layout = Layout(root, {name: free_port() for name in DEFAULT_PORTS}, {"CLICKSTREAM_TOPIC": "a b"})
+    yield layout
+    outside = socket_file(layout).parent
+    if layout.state not in outside.parents:
+        outside.rmdir()
 
 
 def mode(path: Path) -> str:

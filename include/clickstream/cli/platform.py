@@ -113,7 +113,7 @@ def clean(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False
         if not yes:
             typer.confirm(f"Remove {layout.state} with all events, passwords and environments?", abort=True)
         stop.clean(layout)
-        console.print(f"removed {layout.state}")
+        print(f"removed {layout.state}")  # rich would import more of itself, which is gone by now
 
 
 @database.command("init")

@@ -1,7 +1,6 @@
 """Polars frames in and out of PostgreSQL: binary COPY, and SQL kept in files."""
 
 from functools import cache
-from typing import LiteralString, cast
 
 import pgpq
 import polars as pl
@@ -12,9 +11,9 @@ from clickstream.settings import settings
 
 
 @cache
-def statement(path: str) -> LiteralString:
+def statement(path: str) -> str:
     """The text of `sql/<path>`, read once."""
-    return cast(LiteralString, (settings().home / "sql" / path).read_text())
+    return (settings().home / "sql" / path).read_text()
 
 
 def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:

@@ -10,7 +10,14 @@ from datetime import date
 
 import psycopg
 from psycopg import errors
-from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from clickstream.slice import Decoded, decode_slice, event_days
 from clickstream.warehouse import adapt
