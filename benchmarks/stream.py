@@ -2,8 +2,8 @@
 
     python benchmarks/stream.py [--events 1500000] [--rate 1000] [--seconds 60]
 
-Uses the platform's own Kafka, PostgreSQL (synchronous_commit on) and Redis, but a topic, a database and a Redis
-database of its own, which are removed at the end. Everything else of the platform goes on meanwhile.
+Uses the platform's own Kafka and PostgreSQL (synchronous_commit on), but a topic, a database and a Redis of its own,
+which are removed at the end. The platform's own streaming job rests; everything else of it goes on meanwhile.
 
 Catching up: the default traffic (5 % duplicates, 1 % malformed) is produced first, then the job drains it; the rate
 is the median over windows of five seconds of commits, the first fifth of the records (warm-up) left out.
@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ from clickstream.stream.topic import topic_state
 from clickstream.warehouse.migrations import migrate
 from local import layout as checkout
 from local.passwords import ensure
+from local.redis import Redis
+from local.server import free_port, running
 from local.servers import Servers
 from local.spark import SparkJob
 
@@ -51,7 +54,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1_000, help="paced events/s for the latency")
     parser.add_argument("--seconds", type=float, default=60, help="of paced traffic, after 20 s of warm-up")
     given = parser.parse_args()
-    with bench_platform() as (platform, environment), tempfile.TemporaryDirectory() as directory:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        stream_rests(),
+        bench_platform(directory) as (platform, environment),
+    ):
         produced = produce_history(platform, given.events, Path(directory))
         job = SparkJob(ROOT, "stream.py", ROOT / ".local" / "jars", environment, Path(directory) / "stream.log")
         began = time.time()
@@ -68,29 +75,32 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def bench_platform() -> Iterator[tuple[Settings, dict[str, str]]]:
+def bench_platform(state_dir: str) -> Iterator[tuple[Settings, dict[str, str]]]:
     """Settings for a topic, a database and a Redis database of this benchmark, and the same as environment."""
     base = settings()
     name = f"clickstream_bench_{os.getpid()}"
     layout = checkout.load(ROOT)
     admin_dsn = Servers.of(layout, ensure(layout.secrets)).postgres.admin_dsn()
     changed = {role: f"{getattr(base, role).get_secret_value()} dbname={name}" for role in ROLES}
-    changed["redis_url"] = base.redis_url.get_secret_value().rsplit("/", 1)[0] + "/1"
+    live = Redis(Path(state_dir) / "redis", free_port(), "bench")
+    changed["redis_url"] = live.url()
+    changed["state_dir"] = state_dir
     changed["topic"] = f"bench.{os.getpid()}"
     environment = {f"CLICKSTREAM_{field.upper()}": value for field, value in changed.items()}
     os.environ.update(environment)
     platform = Settings()
     connection = {"bootstrap.servers": platform.kafka_bootstrap}
+    kafka = AdminClient(connection)
     with psycopg.connect(admin_dsn, autocommit=True) as admin:
         owner = sql.Identifier("clickstream_owner")
         admin.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), owner))
     try:
         migrate(platform.postgres_owner.get_secret_value(), ROOT / "sql" / "schema")
         ensure_topic(connection, platform)
-        yield platform, environment
+        with running(live, Path(state_dir) / "redis.log"):
+            yield platform, environment
     finally:
-        AdminClient(connection).delete_topics([platform.topic])[platform.topic].result(30)
-        redis.Redis.from_url(platform.redis_url.get_secret_value()).flushdb()
+        kafka.delete_topics([platform.topic])[platform.topic].result(30)
         with psycopg.connect(admin_dsn, autocommit=True) as admin:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
@@ -123,7 +133,7 @@ def produce_history(platform: Settings, events: int, spool: Path) -> dict[str, f
 def drain(platform: Settings, records: int, job: SparkJob, began: float) -> dict[str, float | int]:
     """Wait until the ledger has every record; rates from the audit rows."""
     dsn = platform.postgres_reader.get_secret_value()
-    peak = 0.0
+    peak, before = 0.0, cpu_seconds(job.process.pid)
     with psycopg.connect(dsn, autocommit=True) as reader:
         done = 0
         while done < records:
@@ -137,6 +147,7 @@ def drain(platform: Settings, records: int, job: SparkJob, began: float) -> dict
             "select extract(epoch from applied_at)::float8, read, accepted, duplicate, rejected"
             " from clickstream.stream_slices order by applied_at"
         ).fetchall()
+    after = cpu_seconds(job.process.pid)
     total, warm = 0, []
     for at, read, *_ in slices:
         total += read
@@ -155,7 +166,41 @@ def drain(platform: Settings, records: int, job: SparkJob, began: float) -> dict
         "duplicates": sum(row[3] for row in slices),
         "rejected": sum(row[4] for row in slices),
         "job_peak_pss_mb": round(peak),
+        "cpu_us_per_record": {part: round((after[part] - before[part]) / records * 1e6, 1) for part in after},
     }
+
+
+def cpu_seconds(job: int) -> dict[str, float]:
+    """CPU seconds so far of the job's JVM and Python, of PostgreSQL and Kafka, and of the rest of the machine."""
+    ours = {process.pid for process in psutil.Process(job).children(recursive=True)} | {job}
+    spent = dict.fromkeys(("jvm", "python", "postgres", "kafka", "rest"), 0.0)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, IndexError):
+            times, line = process.cpu_times(), process.cmdline()
+            if process.pid in ours:
+                part = "jvm" if "java" in line[0] else "python"
+            elif "postgres" in line[0]:
+                part = "postgres"
+            else:
+                part = "kafka" if "kafka.Kafka" in line else "rest"
+            spent[part] += times.user + times.system
+    return spent
+
+
+@contextlib.contextmanager
+def stream_rests() -> Iterator[None]:
+    """The platform's own streaming job ends, and starts again afterwards: two jobs are not what is measured."""
+    airflow = str(ROOT / ".local" / "bin" / "airflow")
+    subprocess.run([airflow, "dags", "pause", "--yes", "clickstream_stream"], check=True, capture_output=True)
+    try:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                mine = process.environ().get("AIRFLOW_CTX_DAG_ID") == "clickstream_stream"
+                if mine and process.environ().get("AIRFLOW_HOME") == os.environ.get("AIRFLOW_HOME"):
+                    process.kill()
+        yield
+    finally:
+        subprocess.run([airflow, "dags", "unpause", "--yes", "clickstream_stream"], check=True, capture_output=True)
 
 
 def pss_mb(pid: int) -> float:

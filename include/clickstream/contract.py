@@ -30,6 +30,11 @@ EVENT_TYPES = (
 KEY_EVENTS = ("purchase", "sign_up")
 
 Identifier = Annotated[str, Meta(max_length=128)]
+EventType = Annotated[
+    str,
+    # The lookahead keeps Python's `$` from matching before a trailing newline; other dialects agree.
+    Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)", description="snake_case; unknown ones are custom events"),
+]
 Url = Annotated[str, Meta(max_length=2_048)]
 
 
@@ -63,11 +68,7 @@ class EventFields(Struct, omit_defaults=True, kw_only=False):
     """What every event has beside its properties."""
 
     event_id: Annotated[UUID, Meta(description="the identity for deduplication")]
-    event_type: Annotated[
-        str,
-        # The lookahead keeps Python's `$` from matching before a trailing newline; other dialects agree.
-        Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)", description="snake_case; unknown ones are custom events"),
-    ]
+    event_type: EventType
     event_time: Annotated[datetime, Meta(tz=True, description="RFC 3339; stored in UTC, millisecond precision")]
     user_id: Annotated[str, Meta(min_length=1, max_length=128, description="the anonymous device id")]
     page_url: Annotated[str, Meta(min_length=1, max_length=2_048)]
@@ -88,6 +89,13 @@ class Envelope(EventFields, forbid_unknown_fields=True):
     properties: Raw = Raw(b"")
 
 
+class _KnownType(Envelope, forbid_unknown_fields=True):
+    """The fast path's envelope: matching the pattern costs as much as all other fields, so that a type is matched
+    once and then looked up."""
+
+    event_type: str
+
+
 class Accepted(NamedTuple):
     """A valid record: the envelope, its typed properties and the JSON object to store."""
 
@@ -103,7 +111,9 @@ class Rejected(NamedTuple):
     detail: str
 
 
-_ENVELOPE = msgspec.json.Decoder(Envelope)
+_ENVELOPE = msgspec.json.Decoder(_KnownType)
+_matched_types = set(EVENT_TYPES)
+_MAX_MATCHED_TYPES = 1_000
 _PROPERTIES = msgspec.json.Decoder(Properties)
 _ANY = msgspec.json.Decoder()
 _NO_PROPERTIES = Properties()
@@ -122,9 +132,11 @@ def decode(value: bytes | None) -> Accepted | Rejected:
     try:
         if not value.isascii():
             value.decode()  # what msgspec skips inside Raw it does not check to be UTF-8
-        if b"\\u" in value:
+        if b"\\" in value and b"\\u" in value:
             _refuse_unstorable(value)
         event = _ENVELOPE.decode(value)
+        if event.event_type not in _matched_types and not _matches(event.event_type):
+            return _decode_carefully(value)
         raw = bytes(event.properties)
         if not raw or raw == b"null":
             return Accepted(event, _NO_PROPERTIES, b"{}")
@@ -155,6 +167,16 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Clickstream event"
     return schema
+
+
+def _matches(event_type: str) -> bool:
+    try:
+        msgspec.convert(event_type, EventType)
+    except msgspec.ValidationError:
+        return False
+    if len(_matched_types) < _MAX_MATCHED_TYPES:
+        _matched_types.add(event_type)
+    return True
 
 
 def _decode_carefully(value: bytes) -> Accepted | Rejected:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -126,12 +127,11 @@ def _start_query(
 
 
 def _new_checkpoint(state_dir: Path, epoch: int) -> Path:
-    """A checkpoint for this epoch alone; those of earlier ones are of no use any more."""
+    """A checkpoint for this run alone; those of earlier runs are of no use any more."""
     base = (state_dir / "checkpoints" / "stream").resolve()
-    for old in base.glob("*"):
-        if old.name.isdigit() and int(old.name) <= epoch:
-            shutil.rmtree(old, ignore_errors=True)
-    return base / str(epoch)
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir(parents=True)
+    return Path(tempfile.mkdtemp(prefix=f"{epoch}-", dir=base))
 
 
 def _wait(query: "StreamingQuery", pulse: Pulse, stopping: threading.Event, run_for: float) -> None:
