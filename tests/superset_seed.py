@@ -15,7 +15,7 @@ insert into clickstream.sessions (
 ) values (
     %(id)s, %(user)s, now() - make_interval(secs => %(ago)s + %(seconds)s), now() - make_interval(secs => %(ago)s),
     %(id)s, %(views)s, %(views)s, 0, 0, 0, 0, %(purchases)s, 0, %(revenue)s * 10000, %(entry)s, '/cart', '{}', '{}',
-    '{}', %(medium)s, %(device)s, 'Chrome', %(bot)s, true, %(purchases)s > 0, false
+    '', %(medium)s, %(device)s, 'Chrome', %(bot)s, true, %(purchases)s > 0, false
 )
 """
 # user, ended so many seconds ago, length in seconds, page views, purchases, revenue, entry page, medium, device, bot

@@ -71,6 +71,13 @@ def stream_is_live(servers: Servers) -> bool:
         return bool(found and found[0] and client.exists("live:as_of"))
 
 
+def models_are_built(servers: Servers) -> bool:
+    """Has a run of the SQL models found anything yet?"""
+    with psycopg.connect(servers.postgres.admin_dsn("clickstream"), connect_timeout=5) as connection:
+        found = connection.execute("select exists (select from clickstream.funnel_steps)").fetchone()
+    return bool(found and found[0])
+
+
 def _questions(layout: Layout, servers: Servers) -> dict[str, Callable[[], Check]]:
     dsn = servers.postgres.admin_dsn("clickstream")
     return {

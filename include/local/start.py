@@ -14,7 +14,7 @@ from local import passwords
 from local.airflow import Airflow
 from local.checks import check_ports
 from local.configure import configure
-from local.health import airflow, stream_is_live, superset
+from local.health import airflow, models_are_built, stream_is_live, superset
 from local.layout import Layout
 from local.processes import end, processes
 from local.server import Server, wait_ready
@@ -67,6 +67,8 @@ def up(layout: Layout, steps: Steps) -> Servers:
         _unpause(layout)
     with steps.step("first sessions and live figures"):
         _wait(lambda: stream_is_live(servers), FIRST_FIGURES_SECONDS, _why_no_figures(layout))
+    if not models_are_built(servers):
+        Airflow(layout).trigger("clickstream_models")  # or their charts stay empty until the next five minutes begin
     return servers
 
 

@@ -1,5 +1,6 @@
 -- Stored sessions that a slice's fragments may join. Parameters: users (text[]), starts, ends (timestamptz[],
--- parallel), gap (interval). Grain: one row per stored session, in the columns of sessions.FRAGMENT and its id.
+-- parallel), gap (interval). Grain: one row per stored session, in the columns of sessions.FRAGMENT and its id; lists
+-- travel as text or joined bytes, which are read a column at a time.
 -- Sessions of one user never overlap, so before a fragment only the last that started can reach it.
 with fragments as (
     select *
@@ -52,8 +53,8 @@ select
     sessions.exit_page,
     (extract(epoch from sessions.exit_at) * 1000)::bigint as exit_ms,
     sessions.exit_event_id,
-    sessions.path,
-    sessions.path_at,
+    to_json(sessions.path)::text as path,
+    array_to_string(sessions.path_at, ',') as path_at,
     sessions.path_event_ids,
     sessions.referrer_medium,
     sessions.device,

@@ -113,10 +113,11 @@ create table clickstream.sessions (
     exit_page text,
     exit_at timestamptz,
     exit_event_id uuid,
-    -- the first 100 page views with their times (Unix ms) and event ids: pieces of a path merge only by those
+    -- the first 100 page views with their times (Unix ms) and event ids (16 bytes each, joined): pieces of a path
+    -- merge only by those
     path text[] not null,
     path_at bigint[] not null,
-    path_event_ids bytea[] not null,
+    path_event_ids bytea not null,
     referrer_medium text not null,
     device text not null,
     browser text not null,
@@ -127,7 +128,7 @@ create table clickstream.sessions (
     revenue numeric(20, 4) generated always as (revenue_e4 / 10000.0) stored,
     check (ended_at >= started_at),
     check (events > 0)
-) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.1);
 create index sessions_user on clickstream.sessions (user_id, started_at);
 -- BRIN: the live figures look at the last hour only, and an extended session stays a HOT update.
 create index sessions_ended_at on clickstream.sessions using brin (ended_at) with (

@@ -18,6 +18,7 @@ from clickstream.slice import Decoded, Records, conflicts
 from clickstream.warehouse.adapt import TimestampArray, UuidArray
 from clickstream.warehouse.frames import copy_frame, jsonb, statement, time_of
 from clickstream.warehouse.ledger import LEASE, LeaseLostError, LedgerError, OffsetGapError
+from clickstream.warehouse.session_table import read_sessions, session_table
 
 _SESSION_LOCKS = 0x5E55  # first key of the advisory locks on users' home partitions
 
@@ -165,24 +166,12 @@ def _fold_sessions(cursor: psycopg.Cursor[TupleRow], piece: Slice, accepted: pl.
             "gap": timedelta(milliseconds=gap_ms),
         },
     )
-    schema = {"session_id": pl.Binary, **sessions.FRAGMENT}
-    stored = pl.DataFrame(cursor.fetchall(), schema=schema, orient="row")
+    stored = read_sessions(cursor.fetchall())
     merged = sessions.merge(pl.concat([stored.drop("session_id"), pieces]), gap_ms)
     if len(stored):
         gone = UuidArray(stored["session_id"].to_list())
         cursor.execute("delete from clickstream.sessions where session_id = any(%s)", [gone])
-    copy_frame(cursor, "sessions", _session_table(sessions.session_rows(merged)))
-
-
-def _session_table(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `sessions.session_rows` in the columns and types of the table, in index order."""
-    return rows.sort("user_id", "started_ms").select(
-        "session_id", "user_id", time_of("started_ms").alias("started_at"), time_of("ended_ms").alias("ended_at"),
-        "first_event_id", *[pl.col(name).cast(pl.Int32) for name in ("events", *sessions.COUNTS)], "revenue_e4",
-        "entry_page", "exit_page", time_of("exit_ms").alias("exit_at"), "exit_event_id",
-        "path", "path_at", "path_event_ids", "referrer_medium", "device", "browser", "bot",
-        "engaged", "converted", "quarantined",
-    )  # fmt: skip
+    copy_frame(cursor, "sessions", session_table(sessions.session_rows(merged)))
 
 
 def _add_counts(cursor: psycopg.Cursor[TupleRow], accepted: pl.DataFrame) -> None:

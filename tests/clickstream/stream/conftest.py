@@ -14,6 +14,7 @@ from local import jars
 from local.spark import SparkJob
 
 ROOT = Path(__file__).parents[3]
+Stream = Callable[[], SparkJob]
 
 
 def wait_until(
@@ -40,7 +41,7 @@ def spark_jars() -> Path:
 
 
 @pytest.fixture
-def start_stream(platform: Settings, spark_jars: Path, tmp_path: Path) -> Iterator[Callable[[], SparkJob]]:
+def start_stream(platform: Settings, spark_jars: Path, tmp_path: Path) -> Iterator[Stream]:
     """A function that submits the streaming job against the test's own platform (by its environment)."""
     assert platform.home == ROOT
     jobs: list[SparkJob] = []

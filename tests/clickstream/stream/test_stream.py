@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,12 +14,10 @@ from builders import encoded, event, rfc3339
 from clickstream.contract import EVENT_TYPES
 from clickstream.generator import GeneratorOptions, generate
 from clickstream.settings import Settings
-from local.spark import SparkJob
 
 from . import independent
-from .conftest import wait_until
+from .conftest import Stream, wait_until
 
-Stream = Callable[[], SparkJob]
 STOPPED = (0, 143)  # a JVM that is asked by SIGTERM says 143 however cleanly it ends
 
 
