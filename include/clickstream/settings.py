@@ -40,10 +40,6 @@ class Settings(BaseSettings):
 
     stream_trigger_ms: int = Field(default=500, ge=0, description="shortest time between two micro-batches")
     stream_max_batch_events: int = Field(default=200_000, ge=1)
-    lease_seconds: int = Field(default=30, ge=2, description="a driver that cannot renew for so long ends itself")
-
-    generator_rate: float = Field(default=50.0, gt=0, description="average events/s of the simulated shop")
-    generator_seed: int = Field(default=1, ge=0)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import typer
 
-from clickstream.cli import contract, platform, traffic
+from clickstream.cli import bench, contract, platform, traffic
 
 app = typer.Typer(
     name="clickstream",
@@ -15,3 +15,4 @@ app = typer.Typer(
 platform.register(app)
 traffic.register(app)
 contract.register(app)
+bench.register(app)
