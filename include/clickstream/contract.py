@@ -1,7 +1,7 @@
 """The event: one typed definition that the generator writes, the stream reads and the docs are made from.
 
 `decode` never raises for bad input: it returns an `Accepted` or a `Rejected` with a reason code and a
-detail that names the field. Times are checked apart (`time_rejection`), because they need the record's
+detail that names the field. Times are checked apart (`time_is_refused`), because they need the record's
 Kafka time.
 """
 
@@ -14,7 +14,9 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Raw, Struct
+from numpy.typing import NDArray
 
 MAX_EVENT_BYTES = 65_536
 MAX_PROPERTIES_BYTES = 16_384
@@ -152,8 +154,15 @@ def decode(value: bytes | None) -> Accepted | Rejected:
     return Accepted(event, typed, raw)
 
 
+def time_is_refused(
+    event_ms: NDArray[np.int64], kafka_ms: NDArray[np.int64], future_tolerance_ms: int
+) -> NDArray[np.bool_]:
+    """Which times lie after their Kafka time by more than the tolerance, or before 2000 (all in Unix ms)."""
+    return (event_ms > kafka_ms + future_tolerance_ms) | (event_ms < OLDEST_EVENT_MS)
+
+
 def time_rejection(event_ms: int, kafka_ms: int, future_tolerance_ms: int) -> Rejected | None:
-    """Refuse a time after its Kafka time by more than the tolerance, or before 2000 (all in Unix ms)."""
+    """The reason for one time that `time_is_refused`; None for a good one."""
     if event_ms > kafka_ms + future_tolerance_ms:
         return Rejected(Reason.FUTURE, f"event_time is {(event_ms - kafka_ms) / 1000:,.0f} s after its Kafka time")
     if event_ms < OLDEST_EVENT_MS:

@@ -5,15 +5,17 @@ Pure: bytes in, frames out. Deduplication and storage come after (`clickstream.w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 import xxhash
+from numpy.typing import NDArray
 
-from clickstream.contract import Accepted, Reason, Rejected, decode, time_rejection
+from clickstream.contract import Accepted, Reason, Rejected, decode, time_is_refused, time_rejection
 from clickstream.enrich import read_agent, read_page, referrer_medium
 
 MONEY_UNITS = 10_000  # money is counted in ten-thousandths: integer sums do not depend on their order
@@ -75,23 +77,25 @@ class Decoded:
 
 def decode_slice(records: Records, future_tolerance_ms: int) -> Decoded:
     """Decode, check against the Kafka time and enrich every record. Each record ends in exactly one frame."""
-    good: list[tuple[int, Accepted]] = []
-    times: list[int] = []
-    bad: list[tuple[int, Rejected]] = []
-    for row, value in enumerate(records.values):
-        result = decode(value)
-        if isinstance(result, Rejected):
-            bad.append((row, result))
-            continue
-        # Microseconds are exact in a double until the year 2255; the contract keeps milliseconds.
-        event_ms = round(result.event.event_time.timestamp() * 1e6) // 1000
-        too_far = time_rejection(event_ms, records.kafka_ms[row], future_tolerance_ms)
-        if too_far:
-            bad.append((row, too_far))
-        else:
-            good.append((row, result))
-            times.append(event_ms)
-    return Decoded(_events(records, good, times), _dead_letters(records, bad))
+    results = [decode(value) for value in records.values]
+    bad = [(row, result) for row, result in enumerate(results) if isinstance(result, Rejected)]
+    good = [(row, result) for row, result in enumerate(results) if isinstance(result, Accepted)]
+    event_ms = _milliseconds([accepted.event.event_time for _, accepted in good])
+    kafka_ms = np.asarray(records.kafka_ms, dtype=np.int64)[[row for row, _ in good]]
+    wrong = time_is_refused(event_ms, kafka_ms, future_tolerance_ms)
+    for place in np.flatnonzero(wrong).tolist():
+        refused = time_rejection(int(event_ms[place]), int(kafka_ms[place]), future_tolerance_ms)
+        if refused:
+            bad.append((good[place][0], refused))
+    if wrong.any():
+        good = [accepted for accepted, is_wrong in zip(good, wrong.tolist(), strict=True) if not is_wrong]
+    return Decoded(_events(records, good, event_ms[~wrong].tolist()), _dead_letters(records, bad))
+
+
+def _milliseconds(times: list[datetime]) -> NDArray[np.int64]:
+    """Unix milliseconds, rounded down. Microseconds are exact in a double until the year 2255."""
+    seconds = np.fromiter((time.timestamp() for time in times), dtype=np.float64, count=len(times))
+    return np.round(seconds * 1e6).astype(np.int64) // 1_000
 
 
 def conflicts(events: pl.DataFrame, records: Records) -> pl.DataFrame:

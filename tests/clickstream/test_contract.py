@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from clickstream.contract import (
     decode,
     encode,
     json_schema,
+    time_is_refused,
     time_rejection,
 )
 
@@ -112,14 +114,17 @@ def test_odd_but_storable_properties_are_accepted(properties: dict[str, Any]) ->
 
 
 def test_time_is_judged_by_the_kafka_time() -> None:
-    assert time_rejection(NOON_MS + 300_000, NOON_MS, 300_000) is None
+    oldest = 946_684_800_000
+    times = np.array([NOON_MS + 300_000, NOON_MS + 300_001, oldest, oldest - 1])
+    refused = time_is_refused(times, np.full(4, NOON_MS), 300_000)
+    assert refused.tolist() == [False, True, False, True]
     assert time_rejection(NOON_MS + 300_001, NOON_MS, 300_000) == Rejected(
         Reason.FUTURE, "event_time is 300 s after its Kafka time"
     )
-    assert time_rejection(946_684_800_000, NOON_MS, 300_000) is None
-    too_old = time_rejection(946_684_799_999, NOON_MS, 300_000)
+    too_old = time_rejection(oldest - 1, NOON_MS, 300_000)
     assert too_old is not None
     assert too_old.reason == Reason.TOO_OLD
+    assert time_rejection(oldest, NOON_MS, 300_000) is None
 
 
 def test_what_a_producer_writes_the_stream_reads() -> None:
