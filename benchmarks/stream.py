@@ -6,7 +6,7 @@ Uses the platform's own Kafka and PostgreSQL (synchronous_commit on), but a topi
 which are removed at the end. The platform's own streaming job rests; everything else of it goes on meanwhile.
 
 Catching up: the default traffic (5 % duplicates, 1 % malformed) is produced first, then the job drains it; the rate
-is the median over windows of five seconds of commits, the first fifth of the records (warm-up) left out.
+is the sum over the partitions of the median rate of their slices, the first fifth of the records (warm-up) left out.
 Latency: records are produced at a steady pace; Redis tells the percentiles of the last minute, from Kafka time to
 visible in Redis.
 """
@@ -17,6 +17,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,7 +46,6 @@ from local.servers import Servers
 from local.spark import SparkJob
 
 ROOT = Path(__file__).parents[1]
-WINDOW_SECONDS = 5
 
 
 def main() -> None:
@@ -144,30 +144,39 @@ def drain(platform: Settings, records: int, job: SparkJob, began: float) -> dict
             row = reader.execute("select coalesce(sum(read), 0) from clickstream.stream_slices").fetchone()
             done = int(row[0]) if row else 0
         slices = reader.execute(
-            "select extract(epoch from applied_at)::float8, read, accepted, duplicate, rejected"
+            "select extract(epoch from applied_at)::float8, read, partition, duplicate, rejected"
             " from clickstream.stream_slices order by applied_at"
         ).fetchall()
     after = cpu_seconds(job.process.pid)
-    total, warm = 0, []
-    for at, read, *_ in slices:
-        total += read
-        if total > records / 5:
-            warm.append((at, read))
-    windows: dict[int, int] = {}
-    for at, read in warm[1:]:
-        windows[int((at - warm[0][0]) / WINDOW_SECONDS)] = (
-            windows.get(int((at - warm[0][0]) / WINDOW_SECONDS), 0) + read
-        )
-    whole = [read / WINDOW_SECONDS for window, read in sorted(windows.items())[:-1]]
+    rates, warm = slice_rates(slices, records)
     return {
         "first_commit_seconds": round(slices[0][0] - began, 1),
-        "drained_per_second_median": round(statistics.median(whole)) if whole else 0,
+        "drained_per_second_median": round(sum(statistics.median(each) for each in rates.values())),
         "drained_per_second_mean": round(sum(read for _, read in warm[1:]) / (warm[-1][0] - warm[0][0])),
         "duplicates": sum(row[3] for row in slices),
         "rejected": sum(row[4] for row in slices),
         "job_peak_pss_mb": round(peak),
         "cpu_us_per_record": {part: round((after[part] - before[part]) / records * 1e6, 1) for part in after},
     }
+
+
+def slice_rates(
+    slices: list[tuple[float, int, int, int, int]], records: int
+) -> tuple[dict[int, list[float]], list[tuple[float, int]]]:
+    """Records/s of each slice since the one before in its partition, and (time, records) of all; without warm-up."""
+    rates: dict[int, list[float]] = {}
+    last: dict[int, float] = {}
+    warm, total = [], 0
+    for at, read, partition, *_ in slices:
+        total += read
+        if total > records / 5:
+            warm.append((at, read))
+            if partition in last:
+                rates.setdefault(partition, []).append(read / (at - last[partition]))
+        last[partition] = at
+    if os.environ.get("CLICKSTREAM_BENCH_VERBOSE"):
+        print({partition: [round(rate) for rate in each] for partition, each in rates.items()}, file=sys.stderr)
+    return rates, warm
 
 
 def cpu_seconds(job: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sysconfig
 import threading
 import time
 from collections.abc import Callable
@@ -53,7 +54,8 @@ class Run:
         """All that spark-submit started and still runs."""
         from clickstream_spark import session_processes
 
-        return session_processes(self.operator._hook._submit_sp.pid)
+        submitted = self.operator._hook._submit_sp
+        return session_processes(submitted.pid) if submitted else []
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
@@ -69,6 +71,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     from clickstream_spark import SessionSparkSubmitOperator
 
     monkeypatch.setenv("AIRFLOW_CONN_CLICKSTREAM_SPARK", json.dumps({"conn_type": "spark", "host": "local[1]"}))
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     host = {"spark.test.host": "host", "spark.test.here": "host", "spark.sql.warehouse.dir": tmp_path / "warehouse"}
