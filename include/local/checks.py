@@ -5,8 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +16,6 @@ JAVA_VERSIONS = (17, 21)
 JAVA_PACKAGE = "openjdk-17-jre-headless"
 # Both environments (3.2 GB), their packages while they are unpacked, the databases' first gigabytes.
 NEEDED_DISK_GB = 8.0
-MAVEN_CENTRAL = "https://repo1.maven.org/maven2/"
 
 
 class ProblemError(RuntimeError):
@@ -105,24 +102,6 @@ def check_ports(layout: Layout, names: Iterable[str] | None = None) -> None:
             f"taken by another program on {LOOPBACK}:\n{lines}\n"
             "Stop it (`ss -ltnp` shows which), or choose other ports in .env (see .env.example)."
         )
-
-
-def check_registry(url: str, mend: str) -> None:
-    """A package registry answers.
-
-    Raises:
-        ProblemError: it cannot be reached.
-    """
-    if not url.startswith(("https://", "http://")):
-        return  # a directory of packages
-    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "clickstream-setup"})  # noqa: S310
-    try:
-        urllib.request.urlopen(request, timeout=20).close()  # noqa: S310
-    except urllib.error.HTTPError:
-        return  # it answers; what it thinks of a HEAD does not matter
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise ProblemError(f"cannot reach the package registry {url}: {reason}. {mend}") from error
 
 
 def _is_free(port: int) -> bool:

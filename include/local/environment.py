@@ -63,6 +63,8 @@ def airflow(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> dic
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        # The DAG processor ends when PostgreSQL is away for longer than these tries (at most 5 s apart) take.
+        "DATABASE__MAX_DB_RETRIES": "30",
         # A task outlives a restart of the API server, which takes longer than the default 3 heartbeats of 5 s.
         "WORKERS__MAX_FAILED_HEARTBEATS": "24",
         "LOGGING__BASE_LOG_FOLDER": str(layout.logs / "airflow"),

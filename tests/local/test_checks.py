@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from local import checks
+from local import checks, install
 from local.checks import ProblemError
 from local.layout import DEFAULT_PORTS, Layout
 from local.server import LOOPBACK, free_port
+from local.steps import Steps
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +86,11 @@ def test_free_ports_pass(tmp_path: Path):
     checks.check_ports(Layout(tmp_path, {name: free_port() for name in DEFAULT_PORTS}, {}))
 
 
-def test_a_registry_that_cannot_be_reached_is_named():
-    with pytest.raises(ProblemError, match=r"cannot reach the package registry http://127.*\. set a mirror"):
-        checks.check_registry(f"http://{LOOPBACK}:{free_port()}/", "set a mirror")
+def test_a_registry_that_cannot_be_reached_is_told_with_its_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://{LOOPBACK}:{free_port()}/")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    layout = Layout(tmp_path, DEFAULT_PORTS, {})
+    layout.logs.mkdir(parents=True)
+    with pytest.raises(install.InstallError, match=r"cannot install from the package registry\. Check the network"):
+        install._tools(layout, Steps())

@@ -11,7 +11,7 @@ COPY include/local/spark.ivy.xml include/local/spark.ivy.xml
 RUN jars=$(python -c 'import pyspark; print(pyspark.__path__[0])')/jars \
     && java -cp "$(ls "$jars"/ivy-*.jar)" org.apache.ivy.Main -ivy include/local/spark.ivy.xml -confs default \
         -types jar bundle -retrieve "$jars/[artifact]-[revision].[ext]" -overwriteMode never \
-    && rm -rf /root/.ivy2
+    && rm -rf ~/.ivy2
 COPY pyproject.toml README.md LICENSE ./
 COPY include include
 RUN uv pip install --system --no-cache --no-deps -e .
