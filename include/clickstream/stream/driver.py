@@ -53,10 +53,10 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
         offsets = ledger.starting_offsets(connection, state)
     log.info("lease epoch %d; starting offsets %s", epoch, offsets)
     context = StreamContext(dsn, epoch, _rules(settings), settings.topic, len(offsets))
-    _warm_workers(spark)
     end_offsets = EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets))
     pulse = Pulse(dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), stopping.set)
-    pulse.start()
+    pulse.start()  # before the workers: what is stored already is live at once
+    _warm_workers(spark)
     query = _start_query(spark, settings, offsets, context, pulse)
     try:
         _wait(query, pulse, stopping, run_for)
