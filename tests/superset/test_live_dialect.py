@@ -4,10 +4,10 @@ import json
 
 import pytest
 import redis
-from superset_server import query_live
 
 from local.redis import Redis
 from local.server import free_port
+from superset_server import query_live
 
 pytestmark = pytest.mark.usefixtures("live")
 
