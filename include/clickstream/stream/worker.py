@@ -33,11 +33,6 @@ class SliceReport(msgspec.Struct):
 
     partition: int
     next_offset: int
-    read: int
-    accepted: int
-    duplicate: int
-    rejected: int
-    late: int
     kafka_ms: list[tuple[int, int]]
 
 
@@ -83,11 +78,6 @@ def _report(applied: Applied) -> SliceReport:
     return SliceReport(
         partition=applied.partition,
         next_offset=applied.next_offset,
-        read=applied.read,
-        accepted=applied.accepted,
-        duplicate=applied.duplicate,
-        rejected=applied.rejected,
-        late=applied.late,
         kafka_ms=list(zip(buckets.tolist(), events.tolist(), strict=True)),
     )
 
