@@ -2,8 +2,12 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from clickstream.slice import Records
 from clickstream.warehouse.apply import Slice
@@ -40,14 +44,19 @@ def encoded(document: dict[str, Any]) -> bytes:
 
 def piece(
     topic: str,
-    events: list[dict[str, Any] | bytes],
+    events: Sequence[dict[str, Any] | bytes | None],
     partition: int = 0,
     first: int = 0,
     partitions: int = 2,
     kafka_ms: int = NOON_MS + 3_600_000,
 ) -> Slice:
-    """A slice of events (or raw values) that Kafka received an hour after noon, at offsets from `first`."""
-    values = [item if isinstance(item, bytes) else encoded(item) for item in events]
+    """A slice of events (or raw values; None: a tombstone) that Kafka received an hour after noon, from `first` on."""
+    values = [encoded(item) if isinstance(item, dict) else item for item in events]
     count = len(values)
-    records = Records(values, range(first, first + count), [kafka_ms] * count, [False] * count)
+    records = Records(
+        pa.array(values, pa.binary()),
+        np.arange(first, first + count, dtype=np.int64),
+        np.full(count, kafka_ms, dtype=np.int64),
+        np.zeros(count, dtype=np.bool_),
+    )
     return Slice(topic, partition, partitions, records)

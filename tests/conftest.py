@@ -50,6 +50,15 @@ def kafka_jars() -> Path:
 
 
 @pytest.fixture(scope="session")
+def spark_jars() -> Path:
+    """Spark's Kafka source, fetched when it is not there yet."""
+    into = ROOT / ".local" / "jars"
+    ivy = jars.ivy_jar(Path(sysconfig.get_path("purelib")))
+    jars.fetch(jars.SPARK, into, ivy, ROOT / ".local" / "cache" / "ivy-spark")
+    return into
+
+
+@pytest.fixture(scope="session")
 def kafka(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The bootstrap address of a real broker."""
     directory = tmp_path_factory.mktemp("kafka")

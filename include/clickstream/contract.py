@@ -23,6 +23,7 @@ MAX_PROPERTIES_BYTES = 16_384
 MAX_PROPERTIES_DEPTH = 8
 MAX_PRICE = 1e8
 MAX_QUANTITY = 10_000
+MAX_LOAD_MS = 86_400_000
 OLDEST_EVENT_MS = 946_684_800_000  # 2000-01-01T00:00:00Z; before it a clock is broken, not a visitor
 
 EVENT_TYPES = (
@@ -62,7 +63,7 @@ class Properties(Struct, omit_defaults=True):
     order_id: Identifier | None = None
     search_term: Annotated[str, Meta(max_length=512)] | None = None
     scroll_depth: Annotated[float, Meta(ge=0, le=100, description="percent")] | None = None
-    page_load_ms: Annotated[float, Meta(ge=0, le=86_400_000)] | None = None
+    page_load_ms: Annotated[float, Meta(ge=0, le=MAX_LOAD_MS)] | None = None
     element_id: Identifier | None = None
 
 
@@ -92,14 +93,32 @@ class Envelope(EventFields, forbid_unknown_fields=True):
 
 
 class _KnownType(Envelope, forbid_unknown_fields=True):
-    """The fast path's envelope: matching the pattern costs as much as all other fields, so that a type is matched
-    once and then looked up."""
+    """Matching the pattern costs as much as all other fields, so that a type is matched once and then looked up."""
 
     event_type: str
 
 
+class KnownProperties(Properties, forbid_unknown_fields=True, gc=False):
+    """Properties that the contract names and no others; a whole number stays whole when it is written again."""
+
+    price: Annotated[int, Meta(ge=0, le=int(MAX_PRICE))] | Annotated[float, Meta(ge=0, le=MAX_PRICE)] | None = None
+    scroll_depth: Annotated[int, Meta(ge=0, le=100)] | Annotated[float, Meta(ge=0, le=100)] | None = None
+    page_load_ms: Annotated[int, Meta(ge=0, le=MAX_LOAD_MS)] | Annotated[float, Meta(ge=0, le=MAX_LOAD_MS)] | None = (
+        None
+    )
+
+
+class KnownEvent(EventFields, forbid_unknown_fields=True, gc=False):
+    """Nearly every record: only what the contract names. Its id, type and time are checked by columns (`slice`)."""
+
+    event_id: str  # type: ignore[assignment]
+    event_type: str
+    event_time: str  # type: ignore[assignment]
+    properties: KnownProperties | None = None
+
+
 class Accepted(NamedTuple):
-    """A valid record: the envelope, its typed properties and the JSON object to store."""
+    """A valid record: the envelope, its typed properties and the JSON object to store (`canonical`)."""
 
     event: Envelope
     properties: Properties
@@ -117,12 +136,37 @@ _ENVELOPE = msgspec.json.Decoder(_KnownType)
 _matched_types = set(EVENT_TYPES)
 _MAX_MATCHED_TYPES = 1_000
 _PROPERTIES = msgspec.json.Decoder(Properties)
+_KNOWN_PROPERTIES = msgspec.json.Decoder(KnownProperties)
 _ANY = msgspec.json.Decoder()
+_sorted = msgspec.json.Encoder(order="deterministic").encode
 _NO_PROPERTIES = Properties()
 _FIELDS = frozenset(Envelope.__struct_fields__)
-# PostgreSQL's jsonb refuses numbers far beyond a double; only such exponents (or text like them) pay.
-_LARGE_EXPONENT = re.compile(rb"[eE][+-]?\d{3}")
+# PostgreSQL's jsonb and Python refuse numbers far beyond a double; only such ones (or text like them) pay.
+_LARGE_NUMBER = re.compile(rb"[eE][+-]?\d{2}|\d{309}")
 encode = msgspec.json.Encoder().encode
+_read_known = msgspec.json.Decoder(KnownEvent).decode
+UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)  # what msgspec raises for bad input
+
+
+def read_known(value: bytes) -> KnownEvent:
+    """The fast way into `decode`: an event that `decode` accepts too if its id, type and time are good.
+
+    Raises one of UNREADABLE for every other record: only `decode` can tell what it is.
+    """
+    event = _read_known(value)
+    if len(value) > MAX_EVENT_BYTES or (b"\\" in value and b"\\u0000" in value):
+        raise ValueError("too large, or holds NUL")
+    return event
+
+
+def canonical(properties: bytes) -> bytes:
+    """A JSON object's one way of being written: key order, white space and nulls of typed properties do not show."""
+    try:
+        return encode(_KNOWN_PROPERTIES.decode(properties))
+    except UNREADABLE:
+        document = _ANY.decode(properties)
+        known = Properties.__struct_fields__
+        return _sorted({key: value for key, value in document.items() if value is not None or key not in known})
 
 
 def decode(value: bytes | None) -> Accepted | Rejected:
@@ -137,7 +181,7 @@ def decode(value: bytes | None) -> Accepted | Rejected:
         if b"\\" in value and b"\\u" in value:
             _refuse_unstorable(value)
         event = _ENVELOPE.decode(value)
-        if event.event_type not in _matched_types and not _matches(event.event_type):
+        if not is_event_type(event.event_type):
             return _decode_carefully(value)
         raw = bytes(event.properties)
         if not raw or raw == b"null":
@@ -148,10 +192,10 @@ def decode(value: bytes | None) -> Accepted | Rejected:
     if (
         len(raw) > MAX_PROPERTIES_BYTES
         or raw.count(b"{") + raw.count(b"[") > MAX_PROPERTIES_DEPTH
-        or _LARGE_EXPONENT.search(raw)
+        or _LARGE_NUMBER.search(raw)
     ):
         return _decode_carefully(value)
-    return Accepted(event, typed, raw)
+    return Accepted(event, typed, canonical(raw))
 
 
 def time_is_refused(
@@ -178,7 +222,10 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def _matches(event_type: str) -> bool:
+def is_event_type(event_type: str) -> bool:
+    """Whether it is a known type or a well-formed custom one."""
+    if event_type in _matched_types:
+        return True
     try:
         msgspec.convert(event_type, EventType)
     except msgspec.ValidationError:
@@ -217,13 +264,14 @@ def _decode_carefully(value: bytes) -> Accepted | Rejected:
         event = msgspec.convert({**document, "properties": Raw(raw)}, Envelope)
     except msgspec.ValidationError as error:
         return Rejected(Reason.CONTRACT, str(error))
-    return Accepted(event, typed, raw)
+    return Accepted(event, typed, canonical(raw))
 
 
 def _undecodable(value: bytes, error: str) -> Rejected:
     """Tell what is no JSON at all from JSON that holds what cannot be stored."""
     try:
-        document = json.loads(value.decode())  # as text: from bytes, json takes a BOM and UTF-16 too
+        # As text: from bytes, json takes a BOM and UTF-16 too. Integers as floats: Python limits their digits.
+        document = json.loads(value.decode(), parse_int=float)
     except (ValueError, RecursionError):
         return Rejected(Reason.NOT_JSON, error)
     for place, text in _texts(document, "$"):

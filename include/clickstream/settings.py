@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     late_after_seconds: int = Field(default=300, ge=1)
 
     stream_trigger_ms: int = Field(default=500, ge=0, description="shortest time between two micro-batches")
-    stream_max_batch_events: int = Field(default=200_000, ge=1)
+    stream_max_batch_events: int = Field(default=400_000, ge=1)
 
 
 @cache

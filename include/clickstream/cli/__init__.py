@@ -2,7 +2,7 @@
 
 import typer
 
-from clickstream.cli import bench, contract, platform, traffic
+from clickstream.cli import bench, contract, dead_letters, platform, traffic
 
 app = typer.Typer(
     name="clickstream",
@@ -15,4 +15,5 @@ app = typer.Typer(
 platform.register(app)
 traffic.register(app)
 contract.register(app)
+dead_letters.register(app)
 bench.register(app)

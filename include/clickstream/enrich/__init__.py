@@ -1,10 +1,11 @@
 """What is derived from one event alone: pure functions of text, cached on distinct values."""
 
+from clickstream.enrich.columns import enriched
 from clickstream.enrich.page import Page, read_page
 from clickstream.enrich.referrer import referrer_medium
 from clickstream.enrich.user_agent import Agent, read_agent
 
-__all__ = ["Agent", "Page", "read_agent", "read_page", "referrer_medium", "warm"]
+__all__ = ["Agent", "Page", "enriched", "read_agent", "read_page", "referrer_medium", "warm"]
 
 
 def warm() -> None:

@@ -7,11 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 _PAID = re.compile(r"^(.*cp.*|ppc|retargeting|paid.*)$")
 _CLICK_IDS = frozenset({"gclid", "gbraid", "wbraid", "msclkid", "dclid"})
+_MAX_PATH_BYTES = 1_024  # a key of page_minute; PostgreSQL's indexes take 2,704 bytes
 _SLASHES = re.compile(r"/{2,}")
 
 
 class Page(NamedTuple):
-    """`path` starts with a slash and has neither query nor trailing slash; `host` is lower case or empty."""
+    """`path` starts with a slash, has neither query nor trailing slash and at most 1,024 bytes; `host` is lower case
+    or empty."""
 
     path: str
     host: str
@@ -28,6 +30,7 @@ def read_page(url: str) -> Page:
         path, _, query = url.partition("?")
         host = ""
     path = _SLASHES.sub("/", "/" + path.partition(";")[0])
+    path = path.encode()[:_MAX_PATH_BYTES].decode(errors="ignore")
     return Page(path.rstrip("/") or "/", host, _tagged_medium(query) if query else None)
 
 

@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Who made a record, by its header `source`: history is old but not late.
-_HISTORY = (
-    "coalesce(exists(headers, h -> h.key = 'source' and cast(h.value as string) in ('replay', 'backfill')), false)"
+# (A lambda would say it more plainly, but Spark interprets lambdas, record by record.)
+_HISTORY = "coalesce({}, false)".format(
+    " or ".join(
+        f"array_contains(headers, named_struct('key', 'source', 'value', cast('{source}' as binary)))"
+        for source in ("replay", "backfill")
+    )
 )
 
 

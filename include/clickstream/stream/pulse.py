@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import psutil
 import psycopg
 import redis
 from confluent_kafka import KafkaException
@@ -51,7 +52,7 @@ class Pulse(threading.Thread):
         self._latencies = Latencies(time.time)
         self._connection: psycopg.Connection | None = None
         self._trouble = ""
-        self._parent = os.getppid()
+        self._submitters = _submitters()
         self.lost: str | None = None
 
     def batch_done(self, reports: list[SliceReport], batch_ms: float) -> None:
@@ -75,8 +76,8 @@ class Pulse(threading.Thread):
             except (psycopg.Error, redis.RedisError, KafkaException) as trouble:
                 self._disconnect()
                 self._say(f"{type(trouble).__name__}: {trouble}")
-            if os.getppid() != self._parent:
-                self._give_up("spark-submit is gone: its driver ends too")
+            if _submitters() != self._submitters:
+                self._give_up("spark-submit, or the process that started it, is gone: its driver ends too")
                 return
             self._wake.wait(PERIOD_SECONDS)
             self._wake.clear()
@@ -131,3 +132,15 @@ class Pulse(threading.Thread):
         self.lost = why
         self._disconnect()
         self._on_lost()
+
+
+def _submitters() -> tuple[int, int]:
+    """spark-submit's process, whose child the driver is, and the one that started that (Airflow's task); 0: gone.
+
+    A task that is killed cannot end its spark-submit, and Airflow may need minutes to notice.
+    """
+    submit = os.getppid()
+    try:
+        return submit, psutil.Process(submit).ppid()
+    except psutil.NoSuchProcess:
+        return 0, 0

@@ -62,17 +62,17 @@ def _read_slice(table: pa.Table, context: StreamContext) -> Slice:
     if len(partitions) != 1:
         raise ValueError(f"a slice must come from one Kafka partition, got {partitions}: do not set minPartitions")
     records = Records(
-        values=table["value"].to_pylist(),
-        offsets=table["offset"].to_pylist(),
-        kafka_ms=(table["timestamp"].cast(pa.int64()).to_numpy() // 1_000).tolist(),
-        history=table["history"].to_pylist(),
+        values=table["value"],
+        offsets=table["offset"].to_numpy(),
+        kafka_ms=table["timestamp"].cast(pa.int64()).to_numpy() // 1_000,
+        history=table["history"].to_numpy(),
     )
     return Slice(context.topic, partitions[0], context.partitions, records)
 
 
 def _report(applied: Applied) -> SliceReport:
     """Kafka times in buckets of 10 ms, or as coarse as keeps the report small while catching up."""
-    times = np.asarray(applied.kafka_ms, dtype=np.int64)
+    times = applied.kafka_ms
     width = max(10, int(np.ptp(times)) // _MAX_LATENCY_BUCKETS)
     buckets, events = np.unique(times // width * width, return_counts=True)
     return SliceReport(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import psycopg
+from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 
 from clickstream import counts, sessions
@@ -54,7 +55,7 @@ class Applied:
     rejected: int
     late: int
     history: int
-    kafka_ms: list[int]
+    kafka_ms: NDArray[np.int64]
 
 
 def apply_slice(
@@ -104,18 +105,18 @@ def _deduplicate(
     cursor: psycopg.Cursor[TupleRow], events: pl.DataFrame, records: Records
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events to store, sorted by id, and dead letters for known ids with other content."""
-    ordered = events.sort("event_id", "kafka_offset")
-    first = ordered.filter(pl.col("event_id").is_first_distinct())
-    cursor.execute(statement("fold/known_ids.sql"), {"ids": UuidArray(first["event_id"].to_list())})
+    keys = (
+        events.select("event_id", "kafka_offset", "content_hash").with_row_index("row").sort("event_id", "kafka_offset")
+    )
+    first = pl.col("event_id").ne_missing(pl.col("event_id").shift())
+    keys = keys.with_columns(first=first, position=first.cum_sum().cast(pl.Int64) - 1)
+    cursor.execute(statement("fold/known_ids.sql"), {"ids": UuidArray(keys.filter("first")["event_id"].to_list())})
     known = pl.DataFrame(cursor.fetchall(), schema={"position": pl.Int64, "stored": pl.Int64}, orient="row")
-    first = first.with_row_index("position").with_columns(pl.col("position").cast(pl.Int64))
-    reference = first.join(known, on="position", how="left", maintain_order="left")
-    accepted = reference.filter(pl.col("stored").is_null()).drop("position", "stored")
-    if len(accepted) == len(ordered):
-        return accepted, conflicts(ordered.clear(), records)
-    hashes = reference.select("event_id", reference=pl.coalesce("stored", "content_hash"))
-    repeats = ordered.join(accepted.select("kafka_offset"), on="kafka_offset", how="anti")
-    other = repeats.join(hashes, on="event_id").filter(pl.col("content_hash") != pl.col("reference"))
+    keys = keys.join(known, on="position", how="left", maintain_order="left")
+    accepted = events[keys.filter(pl.col("first") & pl.col("stored").is_null())["row"]]
+    # What a repeat must equal: the stored copy, or the first of this slice.
+    reference = pl.coalesce("stored", pl.col("content_hash").first().over("position"))
+    other = keys.filter(pl.col("content_hash") != reference) if len(accepted) < len(events) else keys.clear()
     return accepted, conflicts(other, records)
 
 
@@ -168,10 +169,16 @@ def _fold_sessions(cursor: psycopg.Cursor[TupleRow], piece: Slice, accepted: pl.
     )
     stored = read_sessions(cursor.fetchall())
     merged = sessions.merge(pl.concat([stored.drop("session_id"), pieces]), gap_ms)
-    if len(stored):
-        gone = UuidArray(stored["session_id"].to_list())
-        cursor.execute("delete from clickstream.sessions where session_id = any(%s)", [gone])
-    copy_frame(cursor, "sessions", session_table(sessions.session_rows(merged)))
+    rows = sessions.session_rows(merged)
+    known = rows.join(stored, on="session_id", how="semi")
+    gone = stored.join(rows, on="session_id", how="anti")["session_id"].to_list()
+    if gone:
+        cursor.execute("delete from clickstream.sessions where session_id = any(%s)", [UuidArray(gone)])
+    copy_frame(cursor, "sessions", session_table(rows.join(stored, on="session_id", how="anti")))
+    if len(known):
+        cursor.execute(statement("fold/session_changes.sql"))
+        copy_frame(cursor, "session_changes", session_table(known), schema="pg_temp")
+        cursor.execute(statement("fold/extend_sessions.sql"))
 
 
 def _add_counts(cursor: psycopg.Cursor[TupleRow], accepted: pl.DataFrame) -> None:
@@ -215,18 +222,18 @@ def _audit(
     piece: Slice, rules: Rules, first_offset: int, decoded: Decoded, accepted: pl.DataFrame, conflicting: int
 ) -> Applied:
     records = piece.records
-    skipped = int(np.searchsorted(np.asarray(records.offsets), first_offset))
+    skipped = int(np.searchsorted(records.offsets, first_offset))
     is_late = (pl.col("kafka_ms") - pl.col("event_ms") > rules.late_after_ms) & ~pl.col("history")
     return Applied(
         partition=piece.partition,
-        next_offset=records.offsets[-1] + 1,
+        next_offset=int(records.offsets[-1]) + 1,
         read=len(records.offsets) - skipped,
         accepted=len(accepted),
         duplicate=len(decoded.events) - len(accepted) - conflicting,
         rejected=len(decoded.dead_letters) + conflicting,
         late=accepted.select(is_late.sum()).item(),
         history=int(accepted["history"].sum()),
-        kafka_ms=list(records.kafka_ms[skipped:]),
+        kafka_ms=records.kafka_ms[skipped:],
     )
 
 
@@ -246,8 +253,8 @@ def _close(cursor: psycopg.Cursor[TupleRow], piece: Slice, epoch: int, first_off
             "rejected": applied.rejected,
             "late": applied.late,
             "history": applied.history,
-            "first_kafka_time": _utc(min(applied.kafka_ms)),
-            "last_kafka_time": _utc(max(applied.kafka_ms)),
+            "first_kafka_time": _utc(int(applied.kafka_ms.min())),
+            "last_kafka_time": _utc(int(applied.kafka_ms.max())),
         },
     )
 

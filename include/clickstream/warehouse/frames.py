@@ -9,6 +9,8 @@ from psycopg import sql
 
 from clickstream.settings import settings
 
+_ROWS = 1_000  # what is encoded and sent at once stays in the core's cache
+
 
 @cache
 def statement(path: str) -> str:
@@ -16,22 +18,24 @@ def statement(path: str) -> str:
     return (settings().home / "sql" / path).read_text()
 
 
-def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
-    """COPY a frame into `clickstream.<table>`; its column names and types must be the table's own.
+def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame, schema: str = "clickstream") -> None:
+    """COPY a frame into a table; its column names and types must be the table's own.
 
     A Binary column of 16 bytes fits uuid, one with a leading 1 byte jsonb; naive Datetime (UTC) timestamptz.
     """
     if frame.is_empty():
         return
-    batches = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    encoder = pgpq.ArrowToPostgresBinaryEncoder(batches.schema)
+    pieces = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in frame.iter_slices(_ROWS))
     into = sql.SQL("copy {} ({}) from stdin with (format binary)").format(
-        sql.Identifier("clickstream", table), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
+        sql.Identifier(schema, table), sql.SQL(", ").join(map(sql.Identifier, frame.columns))
     )
     with cursor.copy(into) as copy:
-        copy.write(encoder.write_header())
-        for batch in batches.to_batches():
-            copy.write(encoder.write_batch(batch))
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                encoder = pgpq.ArrowToPostgresBinaryEncoder(piece.schema)
+                copy.write(encoder.write_header())
+            for batch in piece.to_batches():
+                copy.write(encoder.write_batch(batch))
         copy.write(encoder.finish())
 
 

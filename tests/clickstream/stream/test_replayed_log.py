@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from clickstream.cli import app
 from clickstream.settings import Settings
+from waiting import wait_until
 
-from .conftest import ROOT, Stream, wait_until
+from .conftest import ROOT, Stream
 
 DATA = Path(os.environ.get("CLICKSTREAM_TEST_DATA", ROOT.parent / "shared" / "data"))
 LOG = DATA / "semicomplete-access.log.gz"

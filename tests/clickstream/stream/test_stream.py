@@ -8,15 +8,16 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
+import independent
 from builders import encoded, event, rfc3339
 from clickstream.contract import EVENT_TYPES
 from clickstream.generator import GeneratorOptions, generate
 from clickstream.settings import Settings
+from waiting import wait_until
 
-from . import independent
-from .conftest import Stream, wait_until
+from .conftest import Stream
 
 STOPPED = (0, 143)  # a JVM that is asked by SIGTERM says 143 however cleanly it ends
 
@@ -27,28 +28,6 @@ def produce(platform: Settings, values: list[tuple[bytes, bytes]]) -> None:
         producer.produce(platform.topic, value, key)
         producer.poll(0)
     assert producer.flush(60) == 0
-
-
-def consume(platform: Settings) -> list[independent.Raw]:
-    """Every record of the topic, as the broker has it."""
-    consumer = Consumer(
-        {"bootstrap.servers": platform.kafka_bootstrap, "group.id": "test", "enable.auto.commit": False}
-    )
-    records = []
-    for partition in range(2):
-        place = TopicPartition(platform.topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(place, timeout=30)
-        consumer.assign([place])
-        seen = 0
-        while seen < end:
-            for message in consumer.consume(10_000, timeout=10):
-                assert message.error() is None
-                records.append(
-                    independent.Raw(message.value() or b"", partition, message.offset(), message.timestamp()[1])
-                )
-                seen += 1
-    consumer.close()
-    return records
 
 
 def applied(reader: psycopg.Connection) -> int:
@@ -66,7 +45,7 @@ def test_generated_traffic_arrives_once_and_its_sessions_equal_duckdbs(
     job = start_stream()
     wait_until(lambda: applied(reader) == len(sent), f"{len(sent)} records in the ledger", alive=job.running)
 
-    records = consume(platform)
+    records = independent.consume(platform.kafka_bootstrap, platform.topic, {0: 0, 1: 0})
     refused = dict(reader.execute("select (partition, kafka_offset)::text, reason from dead_letters").fetchall())
     valid = [r for r in records if f"({r.partition},{r.offset})" not in refused]
     assert {len(records), len(sent)} == {applied(reader)}

@@ -1,19 +1,15 @@
 """One slice, one transaction: what is stored, counted and refused, on a real PostgreSQL."""
 
-import random
-import threading
 from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from builders import NOON_MS, encoded, event, event_id, piece
 from clickstream.warehouse import ledger
 from clickstream.warehouse.writer import Writer
 
-from .conftest import RULES, TOPIC
+from .conftest import TOPIC
 
 SESSIONS = """
 select user_id, extract(epoch from started_at)::float8, extract(epoch from ended_at)::float8, events, page_views,
@@ -125,34 +121,6 @@ def test_repeats_are_duplicates_and_other_content_is_a_conflict(connection: psyc
     ]
 
 
-def test_1800_seconds_stay_1801_split(connection: psycopg.Connection, writer: Writer) -> None:
-    writer.apply(piece(TOPIC, [event(1, 0), event(2, 1_800), event(3, 0, user="bob"), event(4, 1_801, user="bob")]))
-    assert rows(connection, "select user_id, events from sessions order by user_id, started_at") == [
-        ("ann", 2),
-        ("bob", 1),
-        ("bob", 1),
-    ]
-
-
-def test_a_late_event_joins_two_sessions(connection: psycopg.Connection, writer: Writer) -> None:
-    writer.apply(piece(TOPIC, [event(1, 0, page_url="/a"), event(2, 3_000, page_url="/c")]))
-    assert count(connection, "sessions") == 2
-    writer.apply(piece(TOPIC, [event(3, 1_500, page_url="/b")], first=2))
-    assert rows(connection, "select events, path, entry_page, exit_page from sessions") == [
-        (3, ["/a", "/b", "/c"], "/a", "/c")
-    ]
-
-
-def test_an_earlier_event_gives_the_session_its_identity(connection: psycopg.Connection, writer: Writer) -> None:
-    writer.apply(piece(TOPIC, [event(5, 60)]))
-    writer.apply(piece(TOPIC, [event(9, 0)], first=1))
-    late_first = rows(connection, SESSIONS)
-    connection.execute("delete from sessions")
-    connection.execute("delete from event_ids")
-    writer.apply(piece(TOPIC, [event(9, 0), event(5, 60)], first=2))
-    assert rows(connection, SESSIONS) == late_first
-
-
 def test_old_dates_share_a_partition_and_recent_ones_have_their_own(
     connection: psycopg.Connection, writer: Writer
 ) -> None:
@@ -181,52 +149,3 @@ def test_what_postgresql_cannot_store_is_a_dead_letter(connection: psycopg.Conne
         (0, "contract"), (1, "contract"), (2, "not_json"), (3, "contract"), (4, "future"), (5, "too_old"),
         (6, "not_json"),
     ]  # fmt: skip
-
-
-def test_one_user_and_one_id_in_two_slices_at_once(database: Any, connection: psycopg.Connection) -> None:
-    epoch = ledger.acquire(connection, "test")
-    events: list[Any] = [event(number, number * 5) for number in range(400)]
-    even, odd = [*events[::2], events[1]], [*events[1::2], events[0]]
-    slices = [piece(TOPIC, even, partition=0), piece(TOPIC, odd, partition=1)]
-    writers = [Writer(database.writer, epoch, RULES, patience_seconds=30) for _ in slices]
-    threads = [threading.Thread(target=writer.apply, args=[part]) for writer, part in zip(writers, slices, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for writer in writers:
-        writer.close()
-    assert rows(connection, "select events, page_views, cardinality(path) from sessions") == [(400, 400, 100)]
-    assert rows(connection, "select sum(accepted), sum(duplicate) from stream_slices") == [(400, 2)]
-    assert rows(connection, "select sum(events)::int from traffic_minute") == [(400,)]
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(1, 59), max_size=5))
-def test_any_order_split_and_repetition_gives_one_result(
-    connection: psycopg.Connection, writer: Writer, seed: int, cuts: list[int]
-) -> None:
-    """Sessions and minutes of a shuffled, split, repeated stream equal those of one ordered pass."""
-    chance = random.Random(seed)
-    kinds = ["page_view", "page_view", "add_to_cart", "purchase"]
-    events: list[Any] = [
-        event(number, chance.choice([0, 900, 1_800, 1_801, 3_601]) + chance.randrange(3), chance.choice("ab"),
-              chance.choice(kinds), page_url=f"/{chance.randrange(3)}", properties={"price": 0.1})
-        for number in range(50)
-    ]  # fmt: skip
-    shuffled = [*events, *chance.sample(events, 10)]
-    chance.shuffle(shuffled)
-    results = []
-    for stream, borders in ((events, []), (shuffled, sorted(set(cuts)))):
-        tables = (
-            "event_ids, clickstream.events, clickstream.sessions, clickstream.traffic_minute, clickstream.page_minute"
-        )
-        connection.execute(f"truncate {tables}, stream_slices")
-        connection.execute("update stream_offsets set next_offset = 0")
-        for start, end in zip([0, *borders], [*borders, len(stream)], strict=True):
-            writer.apply(piece(TOPIC, stream[start:end], first=start))
-        minutes = rows(connection, "select * from traffic_minute order by 1, 2, 3, 4")
-        pages = rows(connection, "select * from page_minute order by 1, 2, 3")
-        results.append((rows(connection, SESSIONS), minutes, pages))
-    assert results[0] == results[1]
-    assert sum(session[3] for session in results[0][0]) == 50

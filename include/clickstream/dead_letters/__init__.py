@@ -1,0 +1,1 @@
+"""Dead letters: what the stream refused, looked at, mended and sent back through the contract."""
