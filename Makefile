@@ -5,12 +5,13 @@ BIN := .local/venv/bin
 BOOTSTRAP = PYTHONPATH=include $(PYTHON) -m local.bootstrap $(if $(INSTALL_JAVA),--install-java)
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --python-version 3.11 pyproject.toml
 ARGS ?=
+SEEDS ?= 1 2 3
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup down status logs clean test lint bench lock
+.PHONY: help up setup down status logs clean test test-faults lint bench lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## set up and start everything, end with what is where (INSTALL_JAVA=1: Java by apt, as root)
 	@$(BOOTSTRAP) --check-ports
@@ -34,6 +35,10 @@ clean: ## remove .local/: data, passwords, environments (asks first)
 test: ## run all tests (ARGS='tests/local -k ports')
 	@$(BOOTSTRAP) --tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-faults: ## the whole fault matrix, as a table at the end (SEEDS='1 2 3', ARGS='-k redis')
+	@$(BOOTSTRAP) --tests
+	@FAULT_SEEDS="$(SEEDS)" $(BIN)/python -m pytest $(addprefix tests/faults/test_,driver.py ledger.py servers.py topic.py skew.py) --show-capture=no $(ARGS)
 
 lint: ## style, types, SQL
 	@$(BOOTSTRAP) --tests

@@ -6,7 +6,7 @@ Nearly every record holds only what the contract names: those are read in one ty
 checked by columns. Every other record goes through `contract.decode`, which accepts the same and knows the reasons.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -234,16 +234,13 @@ def _events(records: Records, read: pl.DataFrame) -> pl.DataFrame:
 def _content_hash(read: pl.DataFrame) -> pl.Series:
     """63 bits of what an event says, however it is written: key order and white space make no conflict."""
     said = [pl.col(name).fill_null("\x01") for name in _TEXTS]
-    content = read.select(
-        pl.concat_str(pl.col("event_ms"), *said, pl.col("properties").cast(pl.String), separator="\0").cast(pl.Binary)
-    ).to_series()
-    hashes = (xxhash.xxh3_64_intdigest(value) >> 1 for value in _by_chunk(content))
-    return pl.Series(np.fromiter(hashes, dtype=np.int64, count=len(content)))
-
-
-def _by_chunk(column: pl.Series) -> Iterator[Any]:
-    for start in range(0, len(column), _CHUNK):
-        yield from column[start : start + _CHUNK].to_list()
+    content = pl.concat_str(pl.col("event_ms"), *said, pl.col("properties").cast(pl.String), separator="\0")
+    hashes = (
+        xxhash.xxh3_64_intdigest(value) >> 1
+        for piece in read.iter_slices(_CHUNK)
+        for value in piece.select(content.cast(pl.Binary)).to_series().to_list()
+    )
+    return pl.Series(np.fromiter(hashes, dtype=np.int64, count=len(read)))
 
 
 def revenue_e4(price: float | None, quantity: int | None) -> int:

@@ -60,7 +60,8 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
     end_offsets = EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets))
     pulse = Pulse(dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), stopping.set)
     pulse.start()  # before the workers: what is stored already is live at once
-    _warm_workers(spark)
+    warming = threading.Thread(target=_warm_workers, args=(spark,), name="warm", daemon=True)
+    warming.start()  # beside the query's own start, which is the JVM's work
     query = _start_query(spark, settings, offsets, context, pulse)
     try:
         _wait(query, pulse, stopping, run_for)
@@ -110,6 +111,9 @@ def _start_query(
         .option("maxOffsetsPerTrigger", settings.stream_max_batch_events)
         .option("includeHeaders", True)
         .option("failOnDataLoss", True)
+        # Spark asks the broker where the partition begins and ends after each poll; 500 records would be few for that.
+        .option("kafka.max.poll.records", 4_000)
+        .option("kafka.max.partition.fetch.bytes", 4 * 2**20)
         .load()
         .selectExpr("value", "partition", "offset", "timestamp", f"{_HISTORY} as history")
     )

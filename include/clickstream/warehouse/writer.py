@@ -42,6 +42,7 @@ class Writer:
         self._patience = patience_seconds
         self._connection: psycopg.Connection | None = None
         self._partitions_made: set[date] = set()
+        self._met = 0
 
     def apply(self, piece: Slice) -> Applied | None:
         """Apply a slice once; None when it was applied before.
@@ -50,6 +51,7 @@ class Writer:
         """
         # A slice makes some hundred thousand small objects and no cycles: collecting would only walk them.
         gc.disable()
+        self._met = 0
         try:
             decoded = decode_slice(piece.records, self._rules.future_tolerance_ms)
             for attempt in Retrying(
@@ -67,7 +69,8 @@ class Writer:
 
     def _enough(self, state: RetryCallState) -> bool:
         met = state.outcome is not None and isinstance(state.outcome.exception(), errors.UniqueViolation)
-        return state.attempt_number >= _MEETINGS if met else stop_after_delay(self._patience)(state)
+        self._met += met
+        return self._met >= _MEETINGS if met else stop_after_delay(self._patience)(state)
 
     def _apply(self, piece: Slice, decoded: Decoded) -> Applied | None:
         connection = self._connected()

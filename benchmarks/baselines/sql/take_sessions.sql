@@ -1,0 +1,32 @@
+-- Take sessions out, to be merged. Parameters: sessions (uuid[]). Grain: one row per session.
+delete from clickstream.sessions
+where session_id = any(%(sessions)s)
+returning
+    session_id,
+    user_id,
+    started_at,
+    ended_at,
+    first_event_id,
+    events,
+    page_views,
+    searches,
+    item_views,
+    cart_adds,
+    checkouts,
+    purchases,
+    sign_ups,
+    revenue_e4,
+    entry_page,
+    exit_page,
+    exit_at,
+    exit_event_id,
+    path,
+    path_at,
+    path_event_ids,
+    referrer_medium,
+    device,
+    browser,
+    bot,
+    engaged,
+    converted,
+    quarantined
