@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import logging
-import sys
+import os
 import threading
 
 from pyspark.sql import SparkSession
@@ -27,10 +27,16 @@ def main() -> int:
     except (LedgerError, LeaseLostError) as error:
         logging.error("%s", error)
         return 1
+    except Exception:
+        logging.exception("the stream failed")
+        return 1
     finally:
         spark.stop()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # Not by the interpreter's own end: it waits for threads that a killed JVM or server may have left hanging.
+    os._exit(code)

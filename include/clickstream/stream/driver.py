@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
 
 log = logging.getLogger(__name__)
+_GRACE_SECONDS = 20
 
 # Who made a record, by its header `source`: history is old but not late.
 # (A lambda would say it more plainly, but Spark interprets lambdas, record by record.)
@@ -58,7 +60,9 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
     log.info("lease epoch %d; starting offsets %s", epoch, offsets)
     context = StreamContext(dsn, epoch, _rules(settings), settings.topic, len(offsets))
     end_offsets = EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets))
-    pulse = Pulse(dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), stopping.set)
+    pulse = Pulse(
+        dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), partial(_end, stopping)
+    )
     pulse.start()  # before the workers: what is stored already is live at once
     warming = threading.Thread(target=_warm_workers, args=(spark,), name="warm", daemon=True)
     warming.start()  # beside the query's own start, which is the JVM's work
@@ -86,6 +90,14 @@ def _stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     return stopping
+
+
+def _end(stopping: threading.Event) -> None:
+    """Stop in good order; a JVM that is gone may let that hang, and then there is nothing to put in order."""
+    stopping.set()
+    last_resort = threading.Timer(_GRACE_SECONDS, os._exit, [1])
+    last_resort.daemon = True
+    last_resort.start()
 
 
 def _warm_workers(spark: "SparkSession") -> None:

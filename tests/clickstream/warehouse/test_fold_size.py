@@ -3,7 +3,7 @@
 The same shapes at full size, through Spark and with its memory measured, are in tests/faults/test_skew.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,21 @@ WRITERS = """
 select pid from pg_stat_activity
 where application_name like 'clickstream-stream:%' and datname = current_database()
 """
+
+
+VACUUMS = "select pid from pg_stat_activity where backend_type = 'autovacuum worker'"
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_reads(database: Any) -> Iterator[None]:
+    """Autovacuum, which also summarises BRIN ranges, would be counted as the slice's work."""
+    with psycopg.connect(database.admin, autocommit=True) as admin:
+        admin.execute("alter system set autovacuum = off")
+        admin.execute("select pg_reload_conf()")
+        wait_until(lambda: not admin.execute(VACUUMS).fetchall(), "the end of autovacuum", 60)
+        yield
+        admin.execute("alter system reset autovacuum")
+        admin.execute("select pg_reload_conf()")
 
 
 @dataclass(frozen=True)
