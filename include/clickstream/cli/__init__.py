@@ -2,7 +2,7 @@
 
 import typer
 
-from clickstream.cli import bench, contract, dead_letters, platform, traffic
+from clickstream.cli import anomalies, bench, contract, dead_letters, platform, traffic
 
 app = typer.Typer(
     name="clickstream",
@@ -17,3 +17,4 @@ traffic.register(app)
 contract.register(app)
 dead_letters.register(app)
 bench.register(app)
+anomalies.register(app)

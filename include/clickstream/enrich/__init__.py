@@ -1,11 +1,21 @@
 """What is derived from one event alone: pure functions of text, cached on distinct values."""
 
-from clickstream.enrich.columns import enriched
+from clickstream.enrich.bots import Conduct, bot_reason, bot_reasons
+from clickstream.enrich.campaign import Campaign, read_campaign
+from clickstream.enrich.channel import Acquisition, channel_group, read_acquisition
+from clickstream.enrich.columns import detailed, enriched
 from clickstream.enrich.page import Page, read_page
-from clickstream.enrich.referrer import referrer_medium
-from clickstream.enrich.user_agent import Agent, read_agent
+from clickstream.enrich.page_groups import page_group, read_groups
+from clickstream.enrich.product import Product, read_product
+from clickstream.enrich.referrer import Referrer, read_referrer, referrer_medium
+from clickstream.enrich.user_agent import Agent, Software, read_agent, read_software
 
-__all__ = ["Agent", "Page", "enriched", "read_agent", "read_page", "referrer_medium", "warm"]
+__all__ = [
+    "Acquisition", "Agent", "Campaign", "Conduct", "Page", "Product", "Referrer", "Software",
+    "bot_reason", "bot_reasons", "channel_group", "detailed", "enriched", "page_group", "read_acquisition",
+    "read_agent", "read_campaign", "read_groups", "read_page", "read_product", "read_referrer", "read_software",
+    "referrer_medium", "warm",
+]  # fmt: skip
 
 
 def warm() -> None:
@@ -13,3 +23,5 @@ def warm() -> None:
     read_page("https://shop.example/?utm_medium=email")
     referrer_medium("https://www.google.com/", Page("/", "shop.example", None))
     read_agent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36")
+    page_group("/")
+    read_acquisition("https://shop.example/?utm_medium=email", "https://www.google.com/")

@@ -3,10 +3,10 @@
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-_PAID = re.compile(r"^(.*cp.*|ppc|retargeting|paid.*)$")
-_CLICK_IDS = frozenset({"gclid", "gbraid", "wbraid", "msclkid", "dclid"})
+from clickstream.enrich.campaign import tagged_medium
+
 _MAX_PATH_BYTES = 1_024  # a key of page_minute; PostgreSQL's indexes take 2,704 bytes
 _SLASHES = re.compile(r"/{2,}")
 
@@ -30,23 +30,5 @@ def read_page(url: str) -> Page:
         path, _, query = url.partition("?")
         host = ""
     path = _SLASHES.sub("/", "/" + path.partition(";")[0])
-    path = path.encode()[:_MAX_PATH_BYTES].decode(errors="ignore")
-    return Page(path.rstrip("/") or "/", host, _tagged_medium(query) if query else None)
-
-
-def _tagged_medium(query: str) -> str | None:
-    """GA4's media from utm_medium or an advertiser's click id; None where the page carries no tag."""
-    try:
-        tags = dict(parse_qsl(query, max_num_fields=64))
-    except ValueError:
-        return None
-    medium = tags.get("utm_medium", "").lower()
-    if _CLICK_IDS & tags.keys() or (medium and _PAID.match(medium)):
-        return "paid"
-    if medium in ("email", "e-mail", "e_mail", "newsletter"):
-        return "email"
-    if medium in ("affiliate", "affiliates"):
-        return "affiliate"
-    if medium in ("social", "social-network", "social-media", "sm"):
-        return "social"
-    return "referral" if medium == "referral" else None
+    path = path.encode(errors="ignore")[:_MAX_PATH_BYTES].decode(errors="ignore")
+    return Page(path.rstrip("/") or "/", host, tagged_medium(query) if query else None)

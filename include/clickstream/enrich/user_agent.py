@@ -1,4 +1,4 @@
-"""The device, the browser and the declared bot of a user agent, by ua-parser and crawler-user-agents."""
+"""Browser, system, device and declared bot of a user agent, by ua-parser (compiled) and crawler-user-agents."""
 
 import re
 from functools import lru_cache
@@ -26,17 +26,44 @@ class Agent(NamedTuple):
     bot: str | None
 
 
+class Software(NamedTuple):
+    """`browser` and `os` are names or ``other``; versions are ``major.minor`` or ``major``, None where unsaid."""
+
+    device: str
+    browser: str
+    browser_version: str | None
+    os: str
+    os_version: str | None
+    bot: str | None
+
+
+@lru_cache(maxsize=100_000)
+def read_software(user_agent: str | None) -> Software:
+    """All that a user agent says of itself. Never raises; a missing or unknown one is ``other``."""
+    if not user_agent:
+        return Software("other", "other", None, "other", None, None)
+    parsed = ua_parser.parse(user_agent)
+    browser, version, system, system_version = "other", None, "other", None
+    if parsed.user_agent:
+        browser = _BROWSERS.get(parsed.user_agent.family, parsed.user_agent.family)
+        version = _version(parsed.user_agent.major, parsed.user_agent.minor)
+    if parsed.os:
+        system, system_version = parsed.os.family, _version(parsed.os.major, parsed.os.minor)
+    if crawleruseragents.is_crawler(user_agent) or (parsed.device and parsed.device.family == "Spider"):
+        return Software("bot", browser, version, system, system_version, "declared")
+    return Software(_device(user_agent, system), browser, version, system, system_version, None)
+
+
 @lru_cache(maxsize=100_000)
 def read_agent(user_agent: str | None) -> Agent:
-    """What a user agent says of itself. A missing or unknown one is ``other``."""
-    if not user_agent:
-        return Agent("other", "other", None)
-    parsed = ua_parser.parse(user_agent)
-    family = parsed.user_agent.family if parsed.user_agent else "other"
-    browser = _BROWSERS.get(family, family)
-    if crawleruseragents.is_crawler(user_agent) or (parsed.device and parsed.device.family == "Spider"):
-        return Agent("bot", browser, "declared")
-    return Agent(_device(user_agent, parsed.os.family if parsed.os else ""), browser, None)
+    """What the stream keeps of `read_software`."""
+    software = read_software(user_agent)
+    return Agent(software.device, software.browser, software.bot)
+
+
+def _version(major: str | None, minor: str | None) -> str | None:
+    # Chrome and Edge freeze their minor version at 0: "142", not "142.0".
+    return f"{major}.{minor}" if major and minor and minor != "0" else major
 
 
 def _device(user_agent: str, system: str) -> str:

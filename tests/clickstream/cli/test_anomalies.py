@@ -1,0 +1,74 @@
+"""The command `anomalies score` as a user calls it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from clickstream.cli import app
+
+DATA = Path(os.environ.get("CLICKSTREAM_TEST_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["anomalies", "score", *arguments])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two families of 170 minutes: in one a spike that is labelled, in the other nothing."""
+    rows = [f"2026-01-01 {row // 60:02}:{row % 60:02}:00,{100 + row * 7 % 5}" for row in range(170)]
+    spiked = [*rows[:150], "2026-01-01 02:30:00,900", *rows[151:]]
+    for family, lines in (("calm", rows), ("spiked", spiked)):
+        (tmp_path / "data" / family).mkdir(parents=True)
+        (tmp_path / "data" / family / "one.csv").write_text("\n".join(["timestamp,value", *lines]) + "\n")
+    labels = {"calm/one.csv": [], "spiked/one.csv": [["2026-01-01 02:30:00.000000", "2026-01-01 02:40:00.000000"]]}
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "combined_windows.json").write_text(json.dumps(labels))
+    return tmp_path
+
+
+def test_the_score_is_told_per_family_and_in_all(folder: Path) -> None:
+    result = run(str(folder))
+
+    assert result.exit_code == 0, result.output
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.output.splitlines() if "│" in line]
+    assert cells == [
+        ["calm", "1", "0", "0", "0", "-"],
+        ["spiked", "1", "1", "1", "0", "100.0"],
+        ["all", "2", "1", "1", "0", "100.0"],
+    ]
+
+
+def test_json_has_the_same_figures_and_each_series(folder: Path) -> None:
+    found = json.loads(run(str(folder), "--json").stdout)
+
+    whole = {"score": 100.0, "series": 2, "windows": 1, "found": 1, "false_alarms": 0, "raw": 1.0}
+    calm = {"score": None, "series": 1, "windows": 0, "found": 0, "false_alarms": 0, "raw": 0.0}
+    spiked = whole | {"series": 1}
+    assert found == {
+        **whole,
+        "families": {"calm": calm, "spiked": spiked},
+        "every_series": {"calm/one.csv": calm, "spiked/one.csv": spiked},
+    }
+
+
+def test_the_shared_data_score_well_above_what_is_asked() -> None:
+    source = DATA / "nab"
+    if not source.is_dir():
+        pytest.fail(f"{source} is not there: set CLICKSTREAM_TEST_DATA to the directory of the shared data")
+    found = json.loads(run(str(source), "--json").stdout)
+
+    assert set(found["families"]) == {"realAdExchange", "realTraffic"}
+    assert found["series"] == 13
+    assert found["score"] >= 72
+
+
+def test_a_wrong_folder_is_told_plainly(tmp_path: Path) -> None:
+    result = run(str(tmp_path))
+
+    assert result.exit_code == 2
+    assert "combined_windows.json is missing" in result.output
+    assert "Traceback" not in result.output
