@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from clickstream.contract import (
     UNREADABLE,
     Accepted,
+    EventFields,
     KnownEvent,
     KnownProperties,
+    Properties,
     Reason,
     Rejected,
     decode,
@@ -174,10 +176,7 @@ def _known_frame(rows: list[int], events: list[KnownEvent]) -> pl.DataFrame:
         **{name: list(map(attrgetter(name), events)) for name in _TEXTS},
         "properties": list(map(encode, properties)),
         "page_load_ms": pl.Series(map(attrgetter("page_load_ms"), properties), dtype=pl.Float64, strict=False),
-        "revenue_e4": [
-            revenue_e4(typed.price, typed.quantity) if event.event_type == "purchase" else 0
-            for event, typed in zip(events, properties, strict=True)
-        ],
+        "revenue_e4": list(map(_revenue, events, properties)),
     }
     return pl.DataFrame(columns, schema=_READ_KNOWN)
 
@@ -198,6 +197,10 @@ def _accepted_frame(accepted: list[tuple[int, Accepted]]) -> pl.DataFrame:
         ],
     }
     return pl.DataFrame(columns, schema=_READ)
+
+
+def _revenue(event: EventFields, properties: Properties) -> int:
+    return revenue_e4(properties.price, properties.quantity) if event.event_type == "purchase" else 0
 
 
 def _milliseconds(times: list[datetime]) -> NDArray[np.int64]:
