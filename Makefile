@@ -47,7 +47,8 @@ lint: ## style, types, SQL
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --disable-progress-bar sql
 
-bench: ## measure; figures go to benchmarks/README.md
+bench: ## measure beside the running platform; figures go to benchmarks/README.md
+	@$(BOOTSTRAP) --tests
 	@.local/bin/clickstream bench $(ARGS)
 
 lock: ## write all pins anew from pyproject.toml and include/superset/requirements.in

@@ -1,6 +1,6 @@
 """How soon an event is visible: the stream under paced traffic, from Kafka's time to Redis.
 
-    python benchmarks/latency.py [--rate 6000] [--seconds 300] [--own-servers]
+    python benchmarks/latency.py [--rate 5200] [--seconds 300] [--own-servers]
 
 After a minute of warm-up the driver's own percentiles of the last minute are read from Redis once a minute; the lag
 is read each second. Beside a running platform its own streaming job rests. Progress goes to stderr, JSON to stdout.
@@ -31,12 +31,7 @@ console = Console(stderr=True)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--rate",
-        type=float,
-        default=6_000,
-        help="records/s, averaged over a week: the hour of day decides how many come",
-    )
+    parser.add_argument("--rate", type=float, default=5_200, help="records/s")
     parser.add_argument("--seconds", type=float, default=300, help="after a minute of warm-up")
     parser.add_argument("--own-servers", action="store_true", help="start servers for this run")
     given = parser.parse_args()

@@ -8,6 +8,7 @@ from pathlib import Path
 from clickstream.delivery import ProducerOptions, Sender
 from clickstream.generator import GeneratorOptions, generate
 from clickstream.generator.ledger import Ledger
+from clickstream.generator.schedule import intensity
 from clickstream.producer import produce_window
 from clickstream.settings import Settings
 from clickstream.stopping import StopFlag
@@ -37,9 +38,11 @@ def produce_history(platform: Settings, events: int, spool: Path) -> dict[str, f
 
 
 def produce_paced(platform: Settings, rate: float, seconds: float, spool: Path) -> int:
-    """Produce at a steady pace, beginning now; how many records were sent."""
-    options = GeneratorOptions(rate=rate)
+    """Produce so many records a second, whatever hour of the week it is, beginning now; how many were sent."""
     start = datetime.now(UTC)
+    usual = GeneratorOptions(rate=rate, anomalies_per_day=0)
+    middle = int((start.timestamp() + seconds / 2) // 60)
+    options = usual.model_copy(update={"rate": rate / intensity(usual, middle)})
     connection = {"bootstrap.servers": platform.kafka_bootstrap}
     with Sender(connection, platform.topic, spool, ProducerOptions()) as sender:
         ledger = Ledger(options, start, start + timedelta(seconds=seconds))

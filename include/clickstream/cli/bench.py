@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     events: Annotated[int, typer.Option(help="visitors' events to catch up with")] = 3_000_000,
     seconds: Annotated[int, typer.Option(help="of paced traffic, after a minute of warm-up")] = 300,
-    rate: Annotated[int, typer.Option(help="paced records/s, averaged over a week")] = 6_000,
+    rate: Annotated[int, typer.Option(help="paced records/s")] = 5_200,
 ) -> None:
     """Measure memory, producer, latency and catching up beside the running platform (about twenty minutes).
 
