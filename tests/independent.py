@@ -1,4 +1,8 @@
-"""Sessions from the raw records by DuckDB: nothing here is shared with the code under test."""
+"""Sessions and journey links from the raw records by DuckDB.
+
+Nothing here is shared with the code under test, but for two lists that have tests of their own: which group a page is
+in, and which agents say that they are bots.
+"""
 
 import json
 from collections.abc import Iterable
@@ -7,15 +11,22 @@ from typing import Any, NamedTuple
 
 import duckdb
 import polars as pl
+import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
-SQL = Path(__file__).with_name("recompute.sql")
+from clickstream.enrich import page_group, read_agent
 
-STORED = """
-select user_id, (extract(epoch from started_at) * 1000)::bigint, (extract(epoch from ended_at) * 1000)::bigint,
-       events, page_views, purchases, revenue_e4, entry_page, exit_page, path
-from sessions order by user_id collate "C", started_at
+_SQL = Path(__file__).parent
+_TIMES = (
+    "started", "ended", "first_search", "first_item_view", "first_cart_add", "first_checkout", "first_payment_info",
+    "first_purchase", "first_sign_up",
+)  # fmt: skip
+_FACTS = """
+    user_id, first_event_id::text, events, page_views, clicks, scrolls, searches, item_views, cart_adds, cart_removals,
+    checkouts, payment_infos, purchases, sign_ups, logins, revenue_e4, client_session_min, client_session_max,
+    entry_page, exit_page, path, path_at, bot, engaged, converted, quarantined
 """
+Tables = dict[str, list[tuple[Any, ...]]]
 
 
 class Raw(NamedTuple):
@@ -35,14 +46,45 @@ def is_object(value: bytes) -> bool:
         return False
 
 
-def sessions(records: Iterable[Raw]) -> list[tuple[Any, ...]]:
-    """The sessions that the raw records make; every record given must be an event that the contract accepts,
-    but for its time and for being a repeat."""
+def recomputed(records: Iterable[Raw]) -> Tables:
+    """What the raw records make; every record given must be an event that the contract accepts, but for its time and
+    for being a repeat."""
+    times = ", ".join(f"{name}_ms" for name in _TIMES)
     with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        rows = [(record.value.decode(), record.partition, record.offset, record.kafka_ms) for record in records]
-        connection.register("raw", pl.DataFrame(rows, ["value", "partition", "kafka_offset", "kafka_ms"], orient="row"))
-        return connection.execute(SQL.read_text()).fetchall()
+        recompute(connection, records)
+        return {
+            "sessions": connection.execute(
+                f"select {times}, {_FACTS} from visits order by user_id, started_ms"
+            ).fetchall(),
+            "journey_links": connection.execute(
+                "select day, step, source, target, sessions from links order by all"
+            ).fetchall(),
+        }
+
+
+def recompute(connection: duckdb.DuckDBPyConnection, records: Iterable[Raw]) -> None:
+    """Make the tables of recompute.sql."""
+    rows = [(record.value.decode(), record.partition, record.offset, record.kafka_ms) for record in records]
+    connection.register("raw", pl.DataFrame(rows, ["value", "partition", "kafka_offset", "kafka_ms"], orient="row"))
+    connection.execute("set timezone = 'UTC'")
+    connection.execute((_SQL / "read_raw.sql").read_text())
+    connection.create_function("page_group", lambda path: page_group(path), ["VARCHAR"], "VARCHAR")
+    connection.create_function("is_declared", lambda agent: read_agent(agent).bot is not None, ["VARCHAR"], "BOOLEAN")
+    connection.execute((_SQL / "recompute.sql").read_text())
+
+
+def stored(reader: psycopg.Connection) -> Tables:
+    """What the warehouse holds, in the rows of `recomputed`."""
+    times = ", ".join(f"(extract(epoch from {name}_at) * 1000)::bigint" for name in _TIMES)
+    return {
+        "sessions": reader.execute(
+            f'select {times}, {_FACTS} from sessions order by user_id collate "C", started_at'
+        ).fetchall(),
+        "journey_links": reader.execute(
+            "select day - date '1970-01-01', step::int, source, target, sessions from journey_links"
+            ' where sessions <> 0 order by 1, 2, source collate "C", target collate "C"'
+        ).fetchall(),
+    }
 
 
 def consume(bootstrap: str, topic: str, first: dict[int, int]) -> list[Raw]:

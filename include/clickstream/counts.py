@@ -18,10 +18,11 @@ def traffic_minute(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def page_minute(events: pl.DataFrame) -> pl.DataFrame:
-    """minute_ms, page_path, is_bot → views; in key order."""
+    """minute_ms, page_path, is_bot → page_group (a path has one), views; in key order."""
     keys = ["minute_ms", "page_path", "is_bot"]
     views = _with_minute(events).filter(pl.col("event_type") == "page_view")
-    return views.group_by(keys).agg(pl.len().cast(pl.Int64).alias("views")).sort(keys)
+    counted = views.group_by(keys).agg(pl.col("page_group").first(), pl.len().cast(pl.Int64).alias("views"))
+    return counted.sort(keys)
 
 
 def load_minute(events: pl.DataFrame) -> pl.DataFrame:

@@ -28,15 +28,21 @@ class Settings(BaseSettings):
     postgres_reader: SecretStr = SecretStr("host=127.0.0.1 port=5432 dbname=clickstream user=clickstream_reader")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
 
+    superset_url: str = Field(default="http://127.0.0.1:8088", description="as a browser reaches it; for links")
+
     # The key of the hash that stands for an address in replayed logs; never stored beside the data.
     user_hash_key: SecretStr = SecretStr("")
 
     home: Path = Field(default=Path(), description="the checkout: sql/ and spark_jobs/ are found below it")
     state_dir: Path = Field(default=Path(".local"), description="spool, checkpoints and ledgers of the generator")
 
+    archive: str = Field(default="", description="folder or URI of the Delta archive; none: `archive` in the state_dir")
+
     session_gap_seconds: int = Field(default=1_800, ge=1)
     future_tolerance_seconds: int = Field(default=300, ge=0)
     late_after_seconds: int = Field(default=300, ge=1)
+
+    page_groups: Path | None = Field(default=None, description="own rules for groups of pages: docs/enrichment.md")
 
     stream_trigger_ms: int = Field(default=500, ge=0, description="shortest time between two micro-batches")
     stream_max_batch_events: int = Field(default=400_000, ge=1)

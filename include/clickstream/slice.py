@@ -52,6 +52,8 @@ _READ: dict[str, Any] = {
     "event_ms": pl.Int64,
     **dict.fromkeys(_TEXTS, pl.String),
     "properties": pl.Binary,
+    "product_id": pl.String,
+    "category": pl.String,
     "page_load_ms": pl.Float64,
     "revenue_e4": pl.Int64,
 }
@@ -69,6 +71,7 @@ EVENTS_SCHEMA: dict[str, Any] = {
     "session_id": pl.String,
     "page_url": pl.String,
     "page_path": pl.String,
+    "page_group": pl.String,
     "referrer": pl.String,
     "referrer_medium": pl.String,
     "user_agent": pl.String,
@@ -76,6 +79,8 @@ EVENTS_SCHEMA: dict[str, Any] = {
     "browser": pl.String,
     "bot": pl.String,
     "properties": pl.Binary,
+    "product_id": pl.String,
+    "category": pl.String,
     "page_load_ms": pl.Float64,
     "revenue_e4": pl.Int64,
 }
@@ -175,6 +180,8 @@ def _known_frame(rows: list[int], events: list[KnownEvent]) -> pl.DataFrame:
         "event_ms": list(map(attrgetter("event_time"), events)),
         **{name: list(map(attrgetter(name), events)) for name in _TEXTS},
         "properties": list(map(encode, properties)),
+        "product_id": list(map(attrgetter("product_id"), properties)),
+        "category": list(map(attrgetter("category"), properties)),
         "page_load_ms": pl.Series(map(attrgetter("page_load_ms"), properties), dtype=pl.Float64, strict=False),
         "revenue_e4": list(map(_revenue, events, properties)),
     }
@@ -190,6 +197,8 @@ def _accepted_frame(accepted: list[tuple[int, Accepted]]) -> pl.DataFrame:
         "event_ms": _milliseconds([event.event_time for event in events]),
         **{name: list(map(attrgetter(name), events)) for name in _TEXTS},
         "properties": [found.properties_json for _, found in accepted],
+        "product_id": [found.properties.product_id for _, found in accepted],
+        "category": [found.properties.category for _, found in accepted],
         "page_load_ms": [found.properties.page_load_ms for _, found in accepted],
         "revenue_e4": [
             revenue_e4(found.properties.price, found.properties.quantity) if found.event.event_type == "purchase" else 0

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from builders import NOON_MS, event, piece
 from clickstream import sessions
+from clickstream.contract import EVENT_TYPES
 from clickstream.slice import decode_slice
 
 GAP_MS = 1_800_000
+GOOGLEBOT = "Googlebot/2.1 (+http://www.google.com/bot.html)"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4"
+    " Mobile/15E148 Safari/604.1"
+)
 
 
 def frame(events: list[dict[str, Any]]) -> pl.DataFrame:
@@ -100,15 +106,57 @@ def test_revenue_saturates_instead_of_overflowing() -> None:
     assert sessions.merge(pl.concat([high, more]), GAP_MS)["revenue_e4"].item() == sessions.MAX_REVENUE_E4
 
 
+def test_events_are_counted_by_type_and_custom_ones_are_the_rest() -> None:
+    known = row(*[event(number, number, kind=kind) for number, kind in enumerate([*EVENT_TYPES, "wish", "login"])])
+    assert [known[name] for name in sessions.COUNTS] == [1] * 11 + [2]
+    assert set(sessions.COUNTS.values()) == set(EVENT_TYPES)
+    assert known["events"] - sum(known[name] for name in sessions.COUNTS) == 1
+
+
+def test_the_first_time_of_each_step_and_none_where_it_was_not_taken() -> None:
+    steps = {name: kind for name, kind in sessions.FIRST_TIMES.items() if kind != "search"}
+    twice = [event(number, number, kind=kind) for number, kind in enumerate([*steps.values(), *steps.values()])]
+    found = row(*twice)
+    assert {name: found[name] for name in steps} == {name: NOON_MS + n * 1_000 for n, name in enumerate(steps)}
+    assert found["first_search_ms"] is None
+
+
+def test_the_first_event_tells_where_the_session_came_from() -> None:
+    found = row(
+        event(1, 0, page_url="/deals?utm_source=Ads&utm_medium=cpc&utm_campaign=May", user_agent=SAFARI),
+        event(2, 1, referrer="https://www.google.com/"),
+    )
+    told = ("referrer_medium", "source", "medium", "campaign", "channel", "device", "browser", "browser_version", "os")
+    assert [found[name] for name in told] == [
+        "paid", "ads", "cpc", "May", "Paid Other", "mobile", "Safari", "17.4", "iOS",
+    ]  # fmt: skip
+
+
+def test_the_clients_own_session_ids_are_kept_as_smallest_and_largest() -> None:
+    clients = ("client_session_min", "client_session_max")
+    told = row(event(1, 0, session_id="b"), event(2, 1), event(3, 2, session_id="ä"), event(4, 3, session_id="c"))
+    assert [told[name] for name in clients] == ["b", "ä"]
+    assert [row(event(1))[name] for name in clients] == [None, None]
+
+
+def test_who_says_to_be_a_bot_is_one_whatever_else_it_does() -> None:
+    views = [event(number, number * 60) for number in range(20)]
+    assert row(*views[:19])["bot"] is None
+    assert row(*views)["bot"] == "regular"
+    assert row(*views, event(20, 1, kind="click", user_agent=GOOGLEBOT))["bot"] == "declared"
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), parts=st.integers(1, 8))
 def test_any_split_in_any_order_merges_to_one_pass(seed: int, parts: int) -> None:
     chance = random.Random(seed)
-    kinds = ["page_view", "page_view", "purchase", "search", "sign_up"]
-    agents = [None, "Googlebot/2.1 (+http://www.google.com/bot.html)", "Mozilla/5.0 (iPhone) Mobile Safari"]
+    kinds = ["page_view", "page_view", *EVENT_TYPES]
+    agents = [None, GOOGLEBOT, SAFARI]
+    clients, referrers = [None, "s-1", "s-2"], [None, "https://www.google.com/", "https://news.example/"]
     events = [
         event(number, chance.choice([0, 900, 1_799, 1_800, 1_801, 5_000]) + chance.randrange(2), chance.choice("ab"),
-              chance.choice(kinds), page_url=f"/{chance.randrange(4)}", user_agent=chance.choice(agents),
+              chance.choice(kinds), page_url=f"/{chance.randrange(4)}{chance.choice(['', '?utm_source=x'])}",
+              user_agent=chance.choice(agents), session_id=chance.choice(clients), referrer=chance.choice(referrers),
               properties={"price": chance.choice([0.1, 3])})
         for number in range(40)
     ]  # fmt: skip

@@ -76,7 +76,7 @@ def _redis_refuses(story: Story, epoch: int, monkeypatch: pytest.MonkeyPatch) ->
     with story.warehouse.reader() as reader:
         stale = Live(reader, redis.Redis.from_url(story.world.redis.server.url()), epoch)
         with pytest.raises(LeaseLostError, match=f"epoch {epoch} may not publish"):
-            stale.publish(Performance(-1, -1, -1, (-1, -1, -1)), datetime.now(UTC))
+            stale.publish(Performance(-1, -1, {0: -1}, -1, {}, (-1, -1, -1)), datetime.now(UTC))
     settings.cache_clear()
     assert story.redis.hget("live:performance", "lag_events") != "-1"
 

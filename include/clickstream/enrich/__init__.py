@@ -3,17 +3,16 @@
 from clickstream.enrich.bots import Conduct, bot_reason, bot_reasons
 from clickstream.enrich.campaign import Campaign, read_campaign
 from clickstream.enrich.channel import Acquisition, channel_group, read_acquisition
-from clickstream.enrich.columns import detailed, enriched
+from clickstream.enrich.columns import FIRST_TOUCH, enriched, first_touch
 from clickstream.enrich.page import Page, read_page
-from clickstream.enrich.page_groups import page_group, read_groups
-from clickstream.enrich.product import Product, read_product
+from clickstream.enrich.page_groups import OTHER, page_group, read_groups
 from clickstream.enrich.referrer import Referrer, read_referrer, referrer_medium
 from clickstream.enrich.user_agent import Agent, Software, read_agent, read_software
 
 __all__ = [
-    "Acquisition", "Agent", "Campaign", "Conduct", "Page", "Product", "Referrer", "Software",
-    "bot_reason", "bot_reasons", "channel_group", "detailed", "enriched", "page_group", "read_acquisition",
-    "read_agent", "read_campaign", "read_groups", "read_page", "read_product", "read_referrer", "read_software",
+    "FIRST_TOUCH", "OTHER", "Acquisition", "Agent", "Campaign", "Conduct", "Page", "Referrer", "Software",
+    "bot_reason", "bot_reasons", "channel_group", "enriched", "first_touch", "page_group", "read_acquisition",
+    "read_agent", "read_campaign", "read_groups", "read_page", "read_referrer", "read_software",
     "referrer_medium", "warm",
 ]  # fmt: skip
 

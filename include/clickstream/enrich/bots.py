@@ -44,21 +44,34 @@ def bot_reasons() -> pl.Expr:
     each over at least 20 page views. A site that tracks neither scrolls nor clicks accuses nobody by the last one who
     reads at a human pace.
     """
-    pauses = pl.col("path_at").list.sort().list.diff(null_behavior="drop")
-    ranked = pauses.list.sort()
-    steps = ranked.list.len()
-    median = pauses.list.median()
-    spread = _rank(ranked, steps, 9) - _rank(ranked, steps, 1)
     enough = pl.col("path_at").list.len() >= MIN_VIEWS
+    median = median_pause_ms()
     return (
         pl.when(enough & (median < RATE_MS))
         .then(pl.lit("rate"))
-        .when(enough & (spread / pl.max_horizontal(median, pl.lit(_DEAREST)) < EVEN_SPREAD))
+        .when(enough & (pause_spread() < EVEN_SPREAD))
         .then(pl.lit("regular"))
         .when(enough & (median < SILENT_MS) & (pl.col("scrolls") + pl.col("clicks") == 0))
         .then(pl.lit("no_interaction"))
         .alias("bot_reason")
     )
+
+
+def median_pause_ms() -> pl.Expr:
+    """Median pause between the page views of `path_at`; null below two of them."""
+    return _pauses().list.median()
+
+
+def pause_spread() -> pl.Expr:
+    """(90th − 10th percentile) of the pauses of `path_at` over their median: 0 is a metronome."""
+    ranked = _pauses().list.sort()
+    steps = ranked.list.len()
+    spread = _rank(ranked, steps, 9) - _rank(ranked, steps, 1)
+    return spread / pl.max_horizontal(median_pause_ms(), pl.lit(_DEAREST))
+
+
+def _pauses() -> pl.Expr:
+    return pl.col("path_at").list.sort().list.diff(null_behavior="drop")
 
 
 def _rank(ranked: pl.Expr, length: pl.Expr, tenths: int) -> pl.Expr:

@@ -7,19 +7,21 @@ import polars as pl
 
 from clickstream.enrich.channel import Acquisition, read_acquisition
 from clickstream.enrich.page import Page, read_page
-from clickstream.enrich.page_groups import page_group
+from clickstream.enrich.page_groups import DEFAULT_GROUPS, page_group
 from clickstream.enrich.referrer import referrer_medium
 from clickstream.enrich.user_agent import Agent, Software, read_agent, read_software
+from clickstream.settings import settings
 
-_PAGE = ("page_path", "host", "tagged_medium")
+_PAGE = ("page_path", "host", "tagged_medium", "page_group")
 _PLACE = ("referrer", "host", "tagged_medium")
-_DETAILS = ("browser_version", "os", "os_version")
+FIRST_TOUCH = ("source", "medium", "campaign", "channel", "os", "browser_version")
 
 
 def enriched(events: pl.DataFrame) -> pl.DataFrame:
-    """Events (page_url, referrer, user_agent: String) with page_path, referrer_medium, device, browser and bot."""
+    """Events (page_url, referrer, user_agent, product_id, category: String) with page_path, page_group,
+    referrer_medium, device, browser and bot; product_id and category trimmed, null where nothing is left."""
     told = events.select("page_url", "referrer", "user_agent")  # joining these alone moves less than whole events
-    known = _asked(told, ("page_url",), read_page, _PAGE)
+    known = _asked(told, ("page_url",), _page, _PAGE)
     known = _asked(known, ("user_agent",), read_agent, Agent._fields)
     known = _asked(
         known,
@@ -27,17 +29,27 @@ def enriched(events: pl.DataFrame) -> pl.DataFrame:
         lambda referrer, host, tag: (referrer_medium(referrer, Page("", host, tag)),),
         ("referrer_medium",),
     )
-    return events.hstack(known.select("page_path", "referrer_medium", *Agent._fields))
+    found = known.select("page_path", "page_group", "referrer_medium", *Agent._fields)
+    return events.hstack(found).with_columns(_trimmed("product_id"), _trimmed("category"))
 
 
-def detailed(events: pl.DataFrame) -> pl.DataFrame:
-    """Events (page_url, referrer, user_agent: String) with source, medium, campaign, click_id, channel, page_group,
-    browser_version, os and os_version: what sessions need beyond `enriched`, by the same way."""
+def first_touch(events: pl.DataFrame) -> pl.DataFrame:
+    """The columns of FIRST_TOUCH for events (page_url, referrer, user_agent: String), row by row: what a session
+    takes over from its first event beside what `enriched` gives."""
     told = events.select("page_url", "referrer", "user_agent")
-    known = _asked(told, ("page_url",), lambda url: (page_group(read_page(url).path),), ("page_group",))
-    known = _asked(known, ("user_agent",), read_software, Software._fields)
+    known = _asked(told, ("user_agent",), read_software, Software._fields)
     known = _asked(known, ("page_url", "referrer"), read_acquisition, Acquisition._fields)
-    return events.hstack(known.select(*Acquisition._fields, "page_group", *_DETAILS))
+    return known.select(FIRST_TOUCH)
+
+
+def _page(url: str) -> tuple[str | None, ...]:
+    page = read_page(url)
+    return *page, page_group(page.path, settings().page_groups or DEFAULT_GROUPS)
+
+
+def _trimmed(name: str) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    return pl.when(text.str.len_bytes() > 0).then(text).alias(name)
 
 
 def _asked(

@@ -4,8 +4,9 @@ The order matters. The ledger row is locked first, so that a second writer of th
 finds its records applied. Shared rows (minutes) are merged last, so that their locks are short.
 """
 
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -13,15 +14,14 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 
-from clickstream import counts, sessions
-from clickstream.partitioner import home_partitions
+from clickstream.erasure.tombstones import erased_users, without_erased
 from clickstream.slice import Decoded, Records, conflicts
-from clickstream.warehouse.adapt import TimestampArray, UuidArray
+from clickstream.warehouse.adapt import UuidArray
+from clickstream.warehouse.fold import add_counts, fold_sessions
 from clickstream.warehouse.frames import copy_frame, jsonb, statement, time_of
 from clickstream.warehouse.ledger import LEASE, LeaseLostError, LedgerError, OffsetGapError
-from clickstream.warehouse.session_table import read_sessions, session_table
 
-_SESSION_LOCKS = 0x5E55  # first key of the advisory locks on users' home partitions
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Applied:
-    """The audit of an applied slice: read = accepted + duplicate + rejected."""
+    """The audit of an applied slice: read = accepted + duplicate + rejected. `stage_ms`: what took how long."""
 
     partition: int
     next_offset: int
@@ -56,6 +56,20 @@ class Applied:
     late: int
     history: int
     kafka_ms: NDArray[np.int64]
+    stage_ms: dict[str, float]
+
+
+class Stopwatch:
+    """Milliseconds of the stages of one piece of work, by name; `lap` ends a stage."""
+
+    def __init__(self) -> None:
+        self.stage_ms: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stage_ms[stage] = (now - self._since) * 1_000
+        self._since = now
 
 
 def apply_slice(
@@ -76,16 +90,28 @@ def apply_slice(
                 f"topic {piece.topic}, partition {piece.partition}: the slice starts at {offsets[0]},"
                 f" the ledger is at {next_offset}"
             )
+        watch = Stopwatch()
         fresh = pl.col("kafka_offset") >= next_offset
         decoded = Decoded(decoded.events.filter(fresh), decoded.dead_letters.filter(fresh))
+        decoded = without_erased(decoded, erased_users(cursor))
         accepted, refused = _deduplicate(cursor, decoded.events, piece.records)
+        watch.lap("deduplicate")
         dead_letters = pl.concat([decoded.dead_letters, refused])
         _store(cursor, piece, accepted, dead_letters)
-        _fold_sessions(cursor, piece, accepted, rules.gap_ms)
-        _add_counts(cursor, accepted)
-        applied = _audit(piece, rules, next_offset, decoded, accepted, len(refused))
+        watch.lap("store")
+        late = accepted.filter((pl.col("kafka_ms") - pl.col("event_ms") > rules.late_after_ms) & ~pl.col("history"))
+        times = [pl.Series([piece.records.kafka_ms.max()]), accepted["event_ms"], accepted["kafka_ms"]]
+        if len(accepted):
+            folded = fold_sessions(cursor, accepted, late, rules.gap_ms, piece.partitions)
+            watch.lap("sessions")
+            add_counts(cursor, accepted, folded.links)
+            watch.lap("counts")
+            times.append(folded.starts)
+        _store_changed_hours(cursor, pl.concat(times))
+        applied = _audit(piece, next_offset, decoded, accepted, len(refused), len(late), watch)
         _close(cursor, piece, epoch, next_offset, applied)
-        return applied
+    watch.lap("commit")
+    return applied
 
 
 def _lock(cursor: psycopg.Cursor[TupleRow], piece: Slice, epoch: int) -> int:
@@ -134,8 +160,8 @@ def _store(cursor: psycopg.Cursor[TupleRow], piece: Slice, accepted: pl.DataFram
         "events",
         accepted.select(
             "event_id", time_of("event_ms").alias("event_time"), "event_type", "user_id", "session_id", "page_url",
-            "page_path", "referrer", "referrer_medium", "user_agent", "device", "browser", "bot",
-            jsonb("properties"), time_of("kafka_ms").alias("kafka_time"),
+            "page_path", "page_group", "referrer", "referrer_medium", "user_agent", "device", "browser", "bot",
+            "product_id", "category", jsonb("properties"), time_of("kafka_ms").alias("kafka_time"),
         ),
     )  # fmt: skip
     copy_frame(cursor, "model_changes", accepted.select("user_id", time_of("event_ms").dt.date().alias("day")).unique())
@@ -149,81 +175,23 @@ def _store(cursor: psycopg.Cursor[TupleRow], piece: Slice, accepted: pl.DataFram
     )  # fmt: skip
 
 
-def _fold_sessions(cursor: psycopg.Cursor[TupleRow], piece: Slice, accepted: pl.DataFrame, gap_ms: int) -> None:
-    if accepted.is_empty():
-        return
-    pieces = sessions.fragments(accepted, gap_ms)
-    # A user may stand in two slices when a producer does not key by user. Locks are taken in order; when
-    # producers do key by user, each slice has only its own.
-    homes = np.unique(home_partitions([user.encode() for user in pieces["user_id"].unique()], piece.partitions))
-    for home in homes.tolist():
-        cursor.execute("select pg_advisory_xact_lock(%s, %s)", [_SESSION_LOCKS, home])
-    cursor.execute(
-        statement("fold/touched_sessions.sql"),
-        {
-            "users": pieces["user_id"].to_list(),
-            "starts": TimestampArray(pieces["started_ms"].to_numpy()),
-            "ends": TimestampArray(pieces["ended_ms"].to_numpy()),
-            "gap": timedelta(milliseconds=gap_ms),
-        },
-    )
-    stored = read_sessions(cursor.fetchall())
-    merged = sessions.merge(pl.concat([stored.drop("session_id"), pieces]), gap_ms)
-    rows = sessions.session_rows(merged)
-    known = rows.join(stored, on="session_id", how="semi")
-    gone = stored.join(rows, on="session_id", how="anti")["session_id"].to_list()
-    if gone:
-        cursor.execute("delete from clickstream.sessions where session_id = any(%s)", [UuidArray(gone)])
-    copy_frame(cursor, "sessions", session_table(rows.join(stored, on="session_id", how="anti")))
-    if len(known):
-        cursor.execute(statement("fold/session_changes.sql"))
-        copy_frame(cursor, "session_changes", session_table(known), schema="pg_temp")
-        cursor.execute(statement("fold/extend_sessions.sql"))
-
-
-def _add_counts(cursor: psycopg.Cursor[TupleRow], accepted: pl.DataFrame) -> None:
-    if accepted.is_empty():
-        return
-    traffic = counts.traffic_minute(accepted)
-    cursor.execute(
-        statement("fold/add_traffic_minute.sql"),
-        {
-            "minutes": TimestampArray(traffic["minute_ms"].to_numpy()),
-            "event_types": traffic["event_type"].to_list(),
-            "devices": traffic["device"].to_list(),
-            "is_bot": traffic["is_bot"].to_list(),
-            "events": traffic["events"].to_list(),
-            "revenue_e4": traffic["revenue_e4"].to_list(),
-        },
-    )
-    pages = counts.page_minute(accepted)
-    cursor.execute(
-        statement("fold/add_page_minute.sql"),
-        {
-            "minutes": TimestampArray(pages["minute_ms"].to_numpy()),
-            "page_paths": pages["page_path"].to_list(),
-            "is_bot": pages["is_bot"].to_list(),
-            "views": pages["views"].to_list(),
-        },
-    )
-    loads = counts.load_minute(accepted)
-    cursor.execute(
-        statement("fold/add_load_minute.sql"),
-        {
-            "minutes": TimestampArray(loads["minute_ms"].to_numpy()),
-            "buckets": loads["bucket"].to_list(),
-            "is_bot": loads["is_bot"].to_list(),
-            "loads": loads["loads"].to_list(),
-        },
-    )
+def _store_changed_hours(cursor: psycopg.Cursor[TupleRow], times: pl.Series) -> None:
+    """What the models by hour must build again: where events, their arrival and changed sessions lie (Unix ms)."""
+    hours = (times // _HOUR_MS * _HOUR_MS).unique().alias("hour")
+    copy_frame(cursor, "changed_hours", hours.to_frame().select(time_of("hour")))
 
 
 def _audit(
-    piece: Slice, rules: Rules, first_offset: int, decoded: Decoded, accepted: pl.DataFrame, conflicting: int
+    piece: Slice,
+    first_offset: int,
+    decoded: Decoded,
+    accepted: pl.DataFrame,
+    conflicting: int,
+    late: int,
+    watch: Stopwatch,
 ) -> Applied:
     records = piece.records
     skipped = int(np.searchsorted(records.offsets, first_offset))
-    is_late = (pl.col("kafka_ms") - pl.col("event_ms") > rules.late_after_ms) & ~pl.col("history")
     return Applied(
         partition=piece.partition,
         next_offset=int(records.offsets[-1]) + 1,
@@ -231,9 +199,10 @@ def _audit(
         accepted=len(accepted),
         duplicate=len(decoded.events) - len(accepted) - conflicting,
         rejected=len(decoded.dead_letters) + conflicting,
-        late=accepted.select(is_late.sum()).item(),
+        late=late,
         history=int(accepted["history"].sum()),
         kafka_ms=records.kafka_ms[skipped:],
+        stage_ms=watch.stage_ms,
     )
 
 

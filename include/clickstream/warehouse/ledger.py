@@ -83,11 +83,12 @@ def starting_offsets(connection: psycopg.Connection, state: TopicState) -> dict[
         )
         ledger = {int(partition): (str(topic_id), int(offset)) for partition, topic_id, offset in cursor}
     for partition, (topic_id, offset) in sorted(ledger.items()):
-        _check(state, partition, topic_id, offset)
+        check_place(state, partition, topic_id, offset)
     return {partition: offset for partition, (_, offset) in ledger.items()}
 
 
-def _check(state: TopicState, partition: int, topic_id: str, offset: int) -> None:
+def check_place(state: TopicState, partition: int, topic_id: str, offset: int) -> None:
+    """Raises LedgerError when the ledger's next offset of a partition cannot be gone on from."""
     place = f"topic {state.topic}, partition {partition}"
     if topic_id != state.topic_id:
         raise LedgerError(

@@ -35,10 +35,12 @@ def session_table(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of `sessions.session_rows` in the columns and types of the table, in index order."""
     return rows.sort("user_id", "started_ms").select(
         "session_id", "user_id", time_of("started_ms").alias("started_at"), time_of("ended_ms").alias("ended_at"),
-        "first_event_id", *[pl.col(name).cast(pl.Int32) for name in ("events", *sessions.COUNTS)], "revenue_e4",
+        "first_event_id", *[pl.col(name).cast(pl.Int32) for name in ("events", *sessions.COUNTS)],
+        *[time_of(name).alias(name.removesuffix("_ms") + "_at") for name in sessions.FIRST_TIMES], "revenue_e4",
         "entry_page", "exit_page", time_of("exit_ms").alias("exit_at"), "exit_event_id",
         "path", "path_at", pl.col("path_event_ids").map_batches(_join_ids, return_dtype=pl.Binary),
-        "referrer_medium", "device", "browser", "bot", "engaged", "converted", "quarantined",
+        *sessions.FIRST_TOUCH, "client_session_min", "client_session_max", "bot",
+        "engaged", "converted", "quarantined",
     )  # fmt: skip
 
 

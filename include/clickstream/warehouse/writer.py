@@ -6,6 +6,7 @@ letter because PostgreSQL was away.
 
 import gc
 import logging
+from dataclasses import replace
 from datetime import date
 
 import psycopg
@@ -21,7 +22,7 @@ from tenacity import (
 
 from clickstream.slice import Decoded, decode_slice, event_days
 from clickstream.warehouse import adapt
-from clickstream.warehouse.apply import Applied, Rules, Slice, apply_slice
+from clickstream.warehouse.apply import Applied, Rules, Slice, Stopwatch, apply_slice
 from clickstream.warehouse.ledger import APPLICATION
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ class Writer:
         gc.disable()
         self._met = 0
         try:
+            watch = Stopwatch()
             decoded = decode_slice(piece.records, self._rules.future_tolerance_ms)
+            watch.lap("decode")
             for attempt in Retrying(
                 retry=retry_if_exception_type((*_AWAY, errors.UniqueViolation)),
                 wait=wait_random_exponential(multiplier=0.05, max=1),
@@ -62,7 +65,8 @@ class Writer:
                 reraise=True,
             ):
                 with attempt:
-                    return self._apply(piece, decoded)
+                    applied = self._apply(piece, decoded)
+                    return applied and replace(applied, stage_ms=watch.stage_ms | applied.stage_ms)
             raise AssertionError("unreachable: the last attempt re-raises")
         finally:
             gc.enable()

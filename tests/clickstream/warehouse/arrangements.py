@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate, count, cycle
 from typing import Any
 
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from builders import NOON_MS, piece
 from clickstream.warehouse.apply import Slice
 
-from .plain_fold import AGENTS, LOAD_BUCKETS, PAGES, REFERRERS, STYLES, Arrived, Said, written
+from .said import AGENTS, LOAD_BUCKETS, PAGES, REFERRERS, STYLES, Arrived, Said, written
 
 WIDE = "wide"  # a topic of its own: more partitions than users, so that users stand in several
 PARTITIONS = 4
@@ -20,8 +21,11 @@ Copy = tuple[Said, str]  # an event and the style in which it is written
 
 # Times of one user: ties, both sides of the gap, a hole that one late event in the middle closes.
 _STEPS = [0, 0, 1, 1_000, 60_000, 1_799_999, 1_800_000, 1_800_000, 1_800_001, 1_801_000, 3_600_000, 3_600_001]
-_KINDS = ["page_view", "page_view", "page_view", "purchase", "search", "view_item", "add_to_cart", "begin_checkout",
-          "sign_up", "scroll", "wishlist_shared"]  # fmt: skip
+_KINDS = ["page_view", "page_view", "page_view", "purchase", "search", "view_item", "add_to_cart", "remove_from_cart",
+          "begin_checkout", "add_payment_info", "sign_up", "login", "click", "scroll", "wishlist_shared"]  # fmt: skip
+# Pauses of a visit with so many page views that its pace is judged: rate, regular, no_interaction, and a person's.
+_PACES = [[0, 100, 300], [60_000], [2_000, 4_000], [5_000, 40_000, 90_000, 8_000]]
+_ASIDE = [[], ["scroll"], ["click"], ["purchase"] * 6]
 _CONTENT = st.fixed_dictionaries(
     {
         "user": st.sampled_from(["ann", "zoë", "ann "]),
@@ -29,10 +33,12 @@ _CONTENT = st.fixed_dictionaries(
         "page": st.sampled_from(list(PAGES)),
         "referrer": st.sampled_from(list(REFERRERS)),
         "agent": st.sampled_from(list(AGENTS)),
-        "session_id": st.sampled_from([None, "s-1"]),
+        "session_id": st.sampled_from([None, "s-1", "s-2", "ß"]),
         "cents": st.sampled_from([None, 0, 10, 1_999, 10_000_000]),
         "quantity": st.sampled_from([None, 0, 1, 3]),
         "load": st.sampled_from(list(LOAD_BUCKETS)),
+        "product": st.sampled_from([None, " P-1 ", "P-2", " "]),
+        "category": st.sampled_from([None, "", "tents"]),
         "colour": st.sampled_from([None, "blå"]),
     }
 )
@@ -40,7 +46,8 @@ _CONTENT = st.fixed_dictionaries(
 
 @st.composite
 def histories(draw: st.DrawFn, most: int = 24) -> list[Said]:
-    """Different events of a few users, each user's times a walk along the borders of the rules."""
+    """Different events of a few users, each user's times a walk along the borders of the rules; after half of them a
+    visit of many pages."""
     size = draw(st.integers(1, most))  # drawn apart: lists alone are mostly very short
     drawn = draw(st.lists(st.tuples(_CONTENT, st.sampled_from(_STEPS)), min_size=size, max_size=size))
     clock: dict[str, int] = {}
@@ -49,7 +56,23 @@ def histories(draw: st.DrawFn, most: int = 24) -> list[Said]:
         user = content["user"]
         clock[user] = clock.get(user, TEN_IN_THE_EVENING) + step
         events.append(Said(number=number, ms=clock[user], **content))
+    if draw(st.booleans()):
+        events += draw(_long_visits(events[-1], first=size + 1))
     return events
+
+
+@st.composite
+def _long_visits(draw: st.DrawFn, last: Said, first: int) -> list[Said]:
+    """What follows upon an event: about twenty page views at one pace, now and then with something beside them."""
+    kinds = ["page_view"] * draw(st.integers(19, 23)) + draw(st.sampled_from(_ASIDE))
+    pages = cycle(draw(st.lists(st.sampled_from(list(PAGES)), min_size=1, max_size=7)))
+    pauses = cycle(draw(st.sampled_from(_PACES)))
+    agent, start = draw(st.sampled_from(list(AGENTS))), last.ms + draw(st.sampled_from(_STEPS))
+    times = accumulate(pauses, initial=start)
+    return [
+        replace(last, number=number, kind=kind, ms=ms, page=page, agent=agent)
+        for number, kind, ms, page in zip(count(first), kinds, times, pages, strict=False)
+    ]
 
 
 @st.composite

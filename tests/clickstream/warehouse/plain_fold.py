@@ -4,205 +4,199 @@ The accepted copy of an id is the first in the order of the ledger (slices as th
 slice). All else follows from the accepted events alone, in whatever order they came.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, NamedTuple
-from uuid import UUID
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, pairwise
+from statistics import median
+from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
+
+from .said import AGENTS, LOAD_BUCKETS, PAGES, Said
 
 GAP_MS = 1_800_000
+DAY_MS = 86_400_000
+Row = dict[str, Any]
 
-# What enrichment makes of the few values used here, written down by hand.
-PAGES = {"https://shop.example/": "/", "https://shop.example/p/1?ref=a": "/p/1", "https://shop.example/cart/": "/cart"}
-REFERRERS = {None: "direct", "https://www.google.com/": "search", "https://shop.example/cart": "internal"}
-AGENTS = {
-    None: ("other", "other", None),
-    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0": ("desktop", "Firefox", None),
-    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": ("bot", "Googlebot", "declared"),
-}
-LOAD_BUCKETS = {None: None, 0: 0, 240: 112, 1_000.5: 141}  # 1.05^112 = 236.2, 1.05^141 = 971.8, 1.05^142 = 1,020.4
-
-
-@dataclass(frozen=True)
-class Said:
-    """The content of one event; `ms` is Unix milliseconds, `cents` a price, None what the producer left out."""
-
-    number: int
-    user: str
-    ms: int
-    kind: str
-    page: str = "https://shop.example/"
-    referrer: str | None = None
-    agent: str | None = None
-    session_id: str | None = None
-    cents: int | None = None
-    quantity: int | None = None
-    load: float | None = None
-    colour: str | None = None
-
-    @property
-    def id(self) -> UUID:
-        """An id that sorts otherwise than the numbers do."""
-        return UUID(int=self.number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        price = None if self.cents is None else self.cents / 100
-        given = {"price": price, "quantity": self.quantity, "page_load_ms": self.load, "colour": self.colour}
-        return {name: value for name, value in given.items() if value is not None}
-
-    @property
-    def revenue_e4(self) -> int:
-        if self.kind != "purchase" or self.cents is None:
-            return 0
-        return self.cents * 100 * (1 if self.quantity is None else self.quantity)
+COUNTS = {
+    "page_views": "page_view", "clicks": "click", "scrolls": "scroll", "searches": "search", "item_views": "view_item",
+    "cart_adds": "add_to_cart", "cart_removals": "remove_from_cart", "checkouts": "begin_checkout",
+    "payment_infos": "add_payment_info", "purchases": "purchase", "sign_ups": "sign_up", "logins": "login",
+}  # fmt: skip
+FIRST_TIMES = {
+    "first_search_at": "search", "first_item_view_at": "view_item", "first_cart_add_at": "add_to_cart",
+    "first_checkout_at": "begin_checkout", "first_payment_info_at": "add_payment_info",
+    "first_purchase_at": "purchase", "first_sign_up_at": "sign_up",
+}  # fmt: skip
 
 
-STYLES = ("plain", "loud", "foreign")
-
-
-def written(said: Said, style: str) -> bytes:
-    """The record value; every style says the same."""
-    moment = datetime.fromtimestamp(said.ms // 1_000, UTC) + timedelta(milliseconds=said.ms % 1_000)
-    document: dict[str, Any] = {
-        "event_id": str(said.id),
-        "event_type": said.kind,
-        "event_time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "user_id": said.user,
-        "page_url": said.page,
-        "referrer": said.referrer,
-        "user_agent": said.agent,
-        "session_id": said.session_id,
-        "properties": said.properties,
-    }
-    if style == "plain":
-        return json.dumps({k: v for k, v in document.items() if v not in (None, {})}, separators=(",", ":")).encode()
-    if style == "loud":  # upper-case id, nulls, other order, white space
-        backwards = dict(reversed(document.items())) | {"properties": dict(reversed(said.properties.items()))}
-        return json.dumps(backwards | {"event_id": str(said.id).upper()}, indent=2).encode()
-    # Another zone, more digits than are kept, UTF-8 instead of escapes, an unknown property outside of the object.
-    abroad = (moment + timedelta(microseconds=999)).astimezone(timezone(timedelta(hours=-5, minutes=-30)))
-    document["event_time"] = abroad.isoformat(timespec="microseconds")
-    document["properties"] = {k: v for k, v in said.properties.items() if k != "colour"}
-    if said.colour is not None:
-        document["colour"] = said.colour
-    return json.dumps(document, ensure_ascii=False).encode()
-
-
-class Arrived(NamedTuple):
-    """A copy of an event at its place in the topic."""
-
-    partition: int
-    offset: int
-    said: Said
-
-
-@dataclass
-class Ledger:
-    """Which copies count: `accepted` by id; how many `duplicates`; the places of `conflicts`."""
-
-    accepted: dict[UUID, Arrived] = field(default_factory=dict)
-    duplicates: int = 0
-    conflicts: list[tuple[int, int]] = field(default_factory=list)
-
-
-def decide(arrived: Iterable[Arrived]) -> Ledger:
-    """Go through the copies in the ledger's order."""
-    ledger = Ledger()
-    for copy in arrived:
-        first = ledger.accepted.setdefault(copy.said.id, copy)
-        if first is copy:
-            continue
-        if first.said == copy.said:
-            ledger.duplicates += 1
-        else:
-            ledger.conflicts.append((copy.partition, copy.offset))
-    ledger.conflicts.sort()
-    return ledger
-
-
-def expected(accepted: Iterable[Said]) -> dict[str, list[Any]]:
+def expected(accepted: Iterable[Said]) -> dict[str, list[Row]]:
     """The rows of each table, as `stored` reads them."""
     events = sorted(accepted, key=lambda said: (said.ms, said.id.bytes))
-    traffic: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
-    pages: Counter[tuple[Any, ...]] = Counter()
-    loads: Counter[tuple[Any, ...]] = Counter()
+    visits = [visit for of_user in _visits(events).values() for visit in of_user]
+    return {
+        "events": _in_order(_event(said) for said in events),
+        "sessions": _in_order(_session(visit) for visit in visits),
+        "journey_links": _in_order(_links(visits)),
+        **{table: _in_order(rows) for table, rows in _minutes(events).items()},
+        "model_changes": _in_order(
+            {"user_id": user, "day": day} for user, day in {(said.user, _day(said.ms)) for said in events}
+        ),
+    }
+
+
+def _visits(events: list[Said]) -> dict[str, list[list[Said]]]:
+    """By user: events with no gap over half an hour."""
     by_user: dict[str, list[list[Said]]] = defaultdict(list)
     for said in events:
-        device, _, bot = AGENTS[said.agent]
-        minute, is_bot = said.ms // 60_000 * 60_000, bot is not None
-        count = traffic[minute, said.kind, device, is_bot]
-        count[0] += 1
-        count[1] += said.revenue_e4
-        if said.kind == "page_view":
-            pages[minute, PAGES[said.page], is_bot] += 1
-        if said.load is not None:
-            loads[minute, LOAD_BUCKETS[said.load], is_bot] += 1
         visits = by_user[said.user]
         if visits and said.ms - visits[-1][-1].ms <= GAP_MS:
             visits[-1].append(said)
         else:
             visits.append([said])
-    return {
-        "events": sorted(_event(said) for said in events),
-        "sessions": sorted(_session(visit) for visits in by_user.values() for visit in visits),
-        "traffic_minute": sorted((*key, *counts) for key, counts in traffic.items()),
-        "page_minute": sorted((*key, views) for key, views in pages.items()),
-        "load_minute": sorted((*key, count) for key, count in loads.items()),
-        "model_changes": sorted({(said.user, said.ms // 86_400_000) for said in events}),
+    return by_user
+
+
+def _minutes(events: list[Said]) -> dict[str, list[Row]]:
+    traffic: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    pages: Counter[tuple[Any, ...]] = Counter()
+    loads: Counter[tuple[Any, ...]] = Counter()
+    for said in events:
+        agent = AGENTS[said.agent]
+        minute, is_bot = said.ms // 60_000 * 60_000, agent.bot is not None
+        count = traffic[minute, said.kind, agent.device, is_bot]
+        count[0] += 1
+        count[1] += said.revenue_e4
+        if said.kind == "page_view":
+            pages[minute, *PAGES[said.page], is_bot] += 1
+        if said.load is not None:
+            loads[minute, LOAD_BUCKETS[said.load], is_bot] += 1
+    columns = {
+        "traffic_minute": ("minute", "event_type", "device", "is_bot", "events", "revenue_e4"),
+        "page_minute": ("minute", "page_path", "page_group", "is_bot", "views"),
+        "load_minute": ("minute", "bucket", "is_bot", "loads"),
     }
+    rows = {
+        "traffic_minute": [(*key, *counts) for key, counts in traffic.items()],
+        "page_minute": [(*key, views) for key, views in pages.items()],
+        "load_minute": [(*key, count) for key, count in loads.items()],
+    }
+    return {table: [dict(zip(columns[table], row, strict=True)) for row in rows[table]] for table in columns}
 
 
-def _event(said: Said) -> tuple[Any, ...]:
-    properties = json.dumps(said.properties, sort_keys=True)
-    return (str(said.id), said.ms, said.kind, said.user, said.page, PAGES[said.page], said.referrer or "",
-            said.session_id or "", REFERRERS[said.referrer], *_agent(said), properties)  # fmt: skip
+def _event(said: Said) -> Row:
+    agent = AGENTS[said.agent]
+    path, group = PAGES[said.page]
+    return {
+        "event_id": said.id, "event_time": said.ms, "event_type": said.kind, "user_id": said.user,
+        "session_id": said.session_id, "page_url": said.page, "page_path": path, "page_group": group,
+        "referrer": said.referrer, "referrer_medium": said.touch.referrer_medium, "user_agent": said.agent,
+        "device": agent.device, "browser": agent.browser, "bot": agent.bot,
+        "product_id": (said.product or "").strip() or None, "category": (said.category or "").strip() or None,
+        "properties": said.properties,
+    }  # fmt: skip
 
 
-def _session(visit: list[Said]) -> tuple[Any, ...]:
+def _session(visit: list[Said]) -> Row:
     kinds = Counter(said.kind for said in visit)
-    views = [PAGES[said.page] for said in visit if said.kind == "page_view"]
+    views = [said for said in visit if said.kind == "page_view"]
     first, lasted = visit[0], visit[-1].ms - visit[0].ms
-    device, browser, _ = _agent(first)
-    is_bot = any(AGENTS[said.agent][2] for said in visit)
-    return (
-        first.user, first.ms, visit[-1].ms, str(first.id), len(visit), kinds["page_view"], kinds["search"],
-        kinds["view_item"], kinds["add_to_cart"], kinds["begin_checkout"], kinds["purchase"], kinds["sign_up"],
-        sum(said.revenue_e4 for said in visit), (views or [""])[0], (views or [""])[-1], views[:100],
-        REFERRERS[first.referrer], device, browser, "declared" if is_bot else "",
-        lasted > 10_000 or len(views) >= 2 or kinds["purchase"] + kinds["sign_up"] > 0, kinds["purchase"] > 0,
-        lasted > 3 * 86_400_000 or len(visit) > 10_000,
-    )  # fmt: skip
+    agent, exit_view = AGENTS[first.agent], views[-1] if views else None
+    clients = sorted({said.session_id for said in visit if said.session_id is not None})
+    return {
+        "user_id": first.user, "started_at": first.ms, "ended_at": visit[-1].ms, "first_event_id": first.id,
+        "events": len(visit),
+        **{column: kinds[kind] for column, kind in COUNTS.items()},
+        **{
+            column: next((said.ms for said in visit if said.kind == kind), None)
+            for column, kind in FIRST_TIMES.items()
+        },
+        "revenue_e4": sum(said.revenue_e4 for said in visit),
+        "entry_page": views[0].path if views else None,
+        "exit_page": exit_view and exit_view.path,
+        "exit_at": exit_view and exit_view.ms,
+        "exit_event_id": exit_view and exit_view.id,
+        "path": [said.path for said in views[:100]],
+        "path_at": [said.ms for said in views[:100]],
+        "path_event_ids": b"".join(said.id.bytes for said in views[:100]),
+        **first.touch._asdict(),
+        "device": agent.device, "browser": agent.browser, "os": agent.os, "browser_version": agent.browser_version,
+        "client_session_min": clients[0] if clients else None,
+        "client_session_max": clients[-1] if clients else None,
+        "bot": "declared" if any(AGENTS[said.agent].bot for said in visit) else behaviour(visit),
+        "engaged": lasted > 10_000 or len(views) >= 2 or kinds["purchase"] + kinds["sign_up"] > 0,
+        "converted": kinds["purchase"] > 0,
+        "quarantined": lasted > 3 * DAY_MS or len(visit) > 10_000,
+    }  # fmt: skip
 
 
-def _agent(said: Said) -> tuple[str, str, str]:
-    device, browser, bot = AGENTS[said.agent]
-    return device, browser, bot or ""
+def behaviour(visit: list[Said]) -> str | None:
+    """Why a visit is no person's, by its first 100 page views, if there are at least 20."""
+    times = [said.ms for said in visit if said.kind == "page_view"][:100]
+    if len(times) < 20:
+        return None
+    pauses = sorted(after - before for before, after in pairwise(times))
+    middle = median(pauses)
+    if middle < 1_000:
+        return "rate"
+    if 5 * (pauses[len(pauses) * 9 // 10] - pauses[len(pauses) // 10]) < middle:
+        return "regular"
+    if middle < 5_000 and not any(said.kind in ("scroll", "click") for said in visit):
+        return "no_interaction"
+    return None
 
 
-_MS = "(extract(epoch from {}) * 1000)::bigint"
+def _links(visits: list[list[Said]]) -> list[Row]:
+    """Which page led to which in people's first five steps; groups are called by their label."""
+    links: Counter[tuple[Any, ...]] = Counter()
+    labels = {path: path if group == "Other" else group for path, group in PAGES.values()}
+    for row in map(_session, visits):
+        if row["bot"] is None and not row["quarantined"]:
+            steps = [labels[path] for path, _ in groupby(row["path"])]
+            day = _day(row["started_at"])
+            links.update(
+                (day, step, *pair) for step, pair in zip(range(1, 6), pairwise([*steps, "(exit)"]), strict=False)
+            )
+    return [
+        {"day": day, "step": step, "source": source, "target": target, "sessions": sessions}
+        for (day, step, source, target), sessions in links.items()
+    ]
+
+
+def _day(ms: int) -> date:
+    return datetime.fromtimestamp(ms / 1_000, UTC).date()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUERIES = {
-    "events": f"""select event_id::text, {_MS.format("event_time")}, event_type, user_id, page_url, page_path,
-        coalesce(referrer, ''), coalesce(session_id, ''), referrer_medium, device, browser, coalesce(bot, ''),
-        properties from events""",
-    "sessions": f"""select user_id, {_MS.format("started_at")}, {_MS.format("ended_at")}, first_event_id::text, events,
-        page_views, searches, item_views, cart_adds, checkouts, purchases, sign_ups, revenue_e4,
-        coalesce(entry_page, ''), coalesce(exit_page, ''), path, referrer_medium, device, browser, coalesce(bot, ''),
-        engaged, converted, quarantined from sessions""",
-    "traffic_minute": f"""select {_MS.format("minute")}, event_type, device, is_bot, events, revenue_e4
-        from traffic_minute""",
-    "page_minute": f"select {_MS.format('minute')}, page_path, is_bot, views from page_minute",
-    "load_minute": f"select {_MS.format('minute')}, bucket, is_bot, loads from load_minute",
-    "model_changes": "select distinct user_id, day - date '1970-01-01' from model_changes",
+    "events": "select * from events",
+    "sessions": "select * from sessions",
+    "journey_links": "select * from journey_links where sessions <> 0",
+    "traffic_minute": "select * from traffic_minute",
+    "page_minute": "select * from page_minute",
+    "load_minute": "select * from load_minute",
+    "model_changes": "select distinct * from model_changes",
 }
+# Columns that are not made a second time here: an id, when an event came, what PostgreSQL generates.
+_APART = {"events": {"kafka_time"}, "sessions": {"session_id", "revenue"}, "traffic_minute": {"revenue"}}
 
 
-def stored(connection: psycopg.Connection) -> dict[str, list[Any]]:
-    """What the warehouse holds, in the rows of `expected`."""
-    tables = {table: connection.execute(query).fetchall() for table, query in _QUERIES.items()}
-    tables["events"] = [(*row[:-1], json.dumps(row[-1], sort_keys=True)) for row in tables["events"]]
-    return {table: sorted(rows) for table, rows in tables.items()}
+def stored(connection: psycopg.Connection) -> dict[str, list[Row]]:
+    """What the warehouse holds, in the rows of `expected`: every column but a few, times as Unix milliseconds."""
+    found = {}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        for table, query in _QUERIES.items():
+            apart = _APART.get(table, set())
+            rows = cursor.execute(query).fetchall()
+            found[table] = _in_order({name: _plain(row[name]) for name in row.keys() - apart} for row in rows)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return (value - _EPOCH) // timedelta(milliseconds=1) if isinstance(value, datetime) else value
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(({name: row[name] for name in sorted(row)} for row in rows), key=repr)

@@ -17,7 +17,8 @@ select user_id, extract(epoch from started_at)::float8, extract(epoch from ended
 from sessions order by user_id, started_at
 """
 TABLES = (
-    "event_ids", "events", "dead_letters", "sessions", "traffic_minute", "page_minute", "load_minute", "stream_slices",
+    "event_ids", "events", "dead_letters", "sessions", "session_arrivals", "session_anomalies", "journey_links",
+    "traffic_minute", "page_minute", "load_minute", "stream_slices",
 )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def count(connection: psycopg.Connection, table: str) -> int:
 
 
 def test_a_slice_stores_events_sessions_and_counts(connection: psycopg.Connection, writer: Writer) -> None:
-    properties = {"price": 19.99, "quantity": 2, "order_id": "o1"}
+    properties = {"price": 19.99, "quantity": 2, "order_id": "o1", "product_id": " P1", "category": ""}
     applied = writer.apply(
         piece(
             TOPIC,
@@ -57,13 +58,19 @@ def test_a_slice_stores_events_sessions_and_counts(connection: psycopg.Connectio
         ("page_view", 3, 0.0),
         ("purchase", 1, 39.98),
     ]
-    assert rows(connection, "select page_path, views from page_minute order by 1") == [
-        ("/", 2),
-        ("/cart", 1),
+    assert rows(connection, "select page_path, page_group, views from page_minute order by 1") == [
+        ("/", "Home", 2),
+        ("/cart", "Cart", 1),
     ]
     assert rows(connection, "select bucket, loads from load_minute") == [(112, 1)]  # 1.05^112 = 236 ms
     assert rows(connection, "select kafka_offset, reason, payload from dead_letters") == [(4, "not_json", b"{")]
-    assert rows(connection, "select properties from events where event_type = 'purchase'") == [(properties,)]
+    bought = "select properties, product_id, category, page_group from events where event_type = 'purchase'"
+    assert rows(connection, bought) == [(properties, "P1", None, "Home")]
+    assert rows(connection, "select step::int, source, target, sessions::int from journey_links order by 1, 2, 3") == [
+        (1, "Home", "(exit)", 1),
+        (1, "Home", "Cart", 1),
+        (2, "Cart", "(exit)", 1),
+    ]
     assert rows(connection, "select partition, next_offset from stream_offsets order by 1") == [
         (0, 5),
         (1, 0),
@@ -72,6 +79,25 @@ def test_a_slice_stores_events_sessions_and_counts(connection: psycopg.Connectio
         connection,
         "select first_offset, next_offset, read, accepted, duplicate, rejected from stream_slices",
     ) == [(0, 5, 5, 4, 0, 1)]
+
+
+def test_what_late_events_did_is_told_apart_from_the_sessions(connection: psycopg.Connection, writer: Writer) -> None:
+    """Late is more than five minutes; two sessions that had ended are joined by a third event, an hour late."""
+    arrivals = """
+        select user_id, ((extract(epoch from kafka_time) * 1000)::bigint - %s)::int, late_events, reopened,
+               joined::int, session_id = (select session_id from sessions where user_id = arrived.user_id)
+        from session_arrivals as arrived"""
+    writer.apply(piece(TOPIC, [event(1, 0), event(2, 0, user="bob")], kafka_ms=NOON_MS + 300_000))
+    writer.apply(piece(TOPIC, [event(3, 3_600)], first=2, kafka_ms=NOON_MS + 3_600_000))
+    assert rows(connection, "select count(*)::int, sum(late)::int from stream_slices") == [(2, 0)]
+    assert count(connection, "session_arrivals") == 0
+    between = [event(4, 1_800), event(5, 1_900), event(6, 0.1, user="bob")]
+    writer.apply(piece(TOPIC, between, first=3, kafka_ms=NOON_MS + 5_400_000))
+    found = connection.execute(f"{arrivals} order by 1", [NOON_MS]).fetchall()
+    assert found == [("ann", 5_400_000, 2, True, 1, True), ("bob", 5_400_000, 1, True, 0, True)]
+    writer.apply(piece(TOPIC, [event(7, 5_000, user="new")], first=6, kafka_ms=NOON_MS + 5_400_000))
+    found = connection.execute(f"{arrivals} where user_id = 'new'", [NOON_MS]).fetchall()
+    assert found == [("new", 5_400_000, 1, False, 0, True)]
 
 
 def test_the_same_slice_again_changes_nothing(connection: psycopg.Connection, writer: Writer) -> None:

@@ -28,6 +28,11 @@ select pid, pg_blocking_pids(pid) from pg_stat_activity
 where application_name like 'clickstream-stream:%' and datname = current_database() and wait_event_type = 'Lock'
 """
 SESSION = "select events, page_views, path from sessions where user_id = 'ann'"
+# Of ann: everybody else sees the home page alone.
+LINKS = """
+select step::int, source, target, sessions::int from journey_links
+where sessions <> 0 and source <> 'Home' order by step, source, target
+"""
 COUNTS = "select partition, accepted, duplicate, rejected from stream_slices where topic = 'events' order by partition"
 
 
@@ -142,6 +147,10 @@ def test_one_user_in_two_slices_is_merged_into_one_session(stage: Stage, first: 
     stage.let_go()
     assert (leading.finished().accepted, following.finished().accepted) == (11, 10)
     assert rows(stage, SESSION) == [(20, 20, [f"/{number}" for number in range(1, 21)])]
+    # A page a second, twenty times: neither half alone tells the bot, and the first one's links are taken back.
+    assert rows(stage, "select bot from sessions where user_id = 'ann'") == [("regular",)]
+    assert rows(stage, "select kind from session_anomalies") == [("bot_like",)]
+    assert rows(stage, LINKS) == []
 
 
 def test_the_second_slice_joins_sessions_that_the_first_has_just_extended(stage: Stage) -> None:
@@ -158,6 +167,8 @@ def test_the_second_slice_joins_sessions_that_the_first_has_just_extended(stage:
     leading.finished()
     joining.finished()
     assert rows(stage, SESSION) == [(6, 6, ["/a", "/b", "/b2", "/c", "/d", "/e"])]
+    steps = ["/a", "/b", "/b2", "Category", "/d", "/e"]
+    assert rows(stage, LINKS) == [(n + 1, steps[n], steps[n + 1], 1) for n in range(5)]
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -7,27 +7,61 @@ Two things are claimed, and each is checked against a fold in plain Python (`pla
 """
 
 import threading
+from itertools import accumulate, count, cycle
 from typing import Any
+from uuid import UUID
 
+import polars as pl
 import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from clickstream.anomalies.sessions import session_anomalies
 from clickstream.warehouse import ledger
 from clickstream.warehouse.writer import Writer
 
-from .arrangements import PARTITIONS, WIDE, Delivery, deliveries, histories, impostors, one_pass, repeats
+from .arrangements import (
+    PARTITIONS,
+    TEN_IN_THE_EVENING,
+    WIDE,
+    Delivery,
+    deliveries,
+    histories,
+    impostors,
+    one_pass,
+    repeats,
+)
 from .conftest import RULES
-from .plain_fold import Arrived, Said, decide, expected, stored
+from .plain_fold import expected, stored
+from .said import PAGES, TAGGED, Arrived, Said, decide
 
-TABLES = ("event_ids", "events", "dead_letters", "sessions", "traffic_minute", "page_minute", "load_minute",
-          "model_changes", "stream_slices")  # fmt: skip
+TABLES = ("event_ids", "events", "dead_letters", "sessions", "session_anomalies", "session_arrivals", "journey_links",
+          "traffic_minute", "page_minute", "load_minute", "model_changes", "stream_slices")  # fmt: skip
 WHOLE_ROWS = {
     "sessions": "to_jsonb(t)",
+    "session_anomalies": "to_jsonb(t)",
     "events": "to_jsonb(t)",
     "event_ids": "to_jsonb(t) - 'partition' - 'kafka_offset'",  # where the accepted copy lies depends on the way
 }
+# What `session_anomalies` reads of a session, and what it gives.
+JUDGED: dict[str, Any] = {
+    "session_id": pl.Binary, "user_id": pl.String, "started_ms": pl.Int64, "ended_ms": pl.Int64,
+    **dict.fromkeys(("events", "page_views", "item_views", "searches", "purchases", "payment_infos"), pl.Int64),
+    "revenue_e4": pl.Int64, "path_at": pl.List(pl.Int64), "bot": pl.String,
+}  # fmt: skip
+SESSIONS = """
+select uuid_send(session_id), user_id, (extract(epoch from started_at) * 1000)::bigint,
+       (extract(epoch from ended_at) * 1000)::bigint, events, page_views, item_views, searches, purchases,
+       payment_infos, revenue_e4, path_at, bot
+from sessions
+"""
+ANOMALIES = """
+select session_id, kind, user_id, (extract(epoch from started_at) * 1000)::bigint, value, expected, lower_bound,
+       upper_bound, score, reason
+from session_anomalies order by session_id, kind
+"""
+pytestmark = pytest.mark.timeout(1_800)  # thousands of slices: minutes on a machine that does other things, too
 rounds = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -62,6 +96,14 @@ def whole(connection: psycopg.Connection) -> dict[str, list[Any]]:
     return rows | stored(connection)
 
 
+def odd_sessions(connection: psycopg.Connection) -> set[str]:
+    """The kinds of stored anomalies, which must be those of the stored sessions and no others."""
+    sessions = pl.DataFrame(connection.execute(SESSIONS).fetchall(), schema=JUDGED, orient="row")
+    found = [(UUID(bytes=session_id), *rest) for session_id, *rest in session_anomalies(sessions).rows()]
+    assert connection.execute(ANOMALIES).fetchall() == found
+    return {kind for _, kind, *_ in found}
+
+
 def audit(connection: psycopg.Connection) -> tuple[Any, ...]:
     """What was read, accepted, a duplicate and rejected; and whether each partition's offsets are accounted for."""
     totals = connection.execute(
@@ -86,7 +128,7 @@ def accepted_places(connection: psycopg.Connection) -> dict[str, tuple[int, int]
     return {event_id: (partition, offset) for event_id, partition, offset in rows}
 
 
-@settings(rounds, max_examples=60)
+@settings(rounds, max_examples=40)
 @given(data=st.data())
 def test_no_order_split_partition_or_repetition_changes_a_row(
     wide: psycopg.Connection, writer: Writer, data: st.DataObject
@@ -96,13 +138,14 @@ def test_no_order_split_partition_or_repetition_changes_a_row(
     delivery = data.draw(deliveries(copies))
     deliver(wide, writer, delivery)
     assert stored(wide) == expected(events)
+    odd_sessions(wide)
     assert audit(wide) == (len(copies), len(events), len(copies) - len(events), 0)
     in_pieces = whole(wide)
     deliver(wide, writer, one_pass((said, "plain") for said in events))
     assert whole(wide) == in_pieces
 
 
-@settings(rounds, max_examples=60)
+@settings(rounds, max_examples=40)
 @given(data=st.data())
 def test_of_an_ids_contents_the_first_in_the_ledger_is_the_event(
     wide: psycopg.Connection, writer: Writer, data: st.DataObject
@@ -114,6 +157,7 @@ def test_of_an_ids_contents_the_first_in_the_ledger_is_the_event(
     decided = decide(arrived)
     deliver(wide, writer, delivery)
     assert stored(wide) == expected(copy.said for copy in decided.accepted.values())
+    odd_sessions(wide)
     places = {str(copy.said.id): (copy.partition, copy.offset) for copy in decided.accepted.values()}
     assert accepted_places(wide) == places
     assert conflicts(wide) == [(*place, "conflict") for place in decided.conflicts]
@@ -138,6 +182,7 @@ def test_partitions_written_at_once_hold_what_follows_from_the_accepted_copies(
     accepted = {event_id: arrived[place].said for event_id, place in accepted_places(wide).items()}
     assert accepted.keys() == {str(said.id) for said in events}
     assert stored(wide) == expected(accepted.values())
+    odd_sessions(wide)
     impostor = [copy for copy in arrived.values() if copy.said != accepted[str(copy.said.id)]]
     assert conflicts(wide) == sorted((copy.partition, copy.offset, "conflict") for copy in impostor)
     assert audit(wide) == (len(copies), len(events), len(copies) - len(events) - len(impostor), len(impostor))
@@ -169,6 +214,37 @@ def write_at_once(dsn: str, epoch: int, delivery: Delivery) -> None:
         raise failed[0]
 
 
+@pytest.mark.parametrize(
+    ("pauses", "aside", "bot", "odd"),
+    [
+        ([0, 100, 300], "search", "rate", {"bot_like", "impossible_speed"}),
+        ([0, 100, 300], "purchase", "rate", {"bot_like", "impossible_speed", "carding"}),
+        ([60_000], "scroll", "regular", {"bot_like"}),
+        ([2_000, 4_000], "search", "no_interaction", {"bot_like"}),
+        ([2_000, 4_000], "scroll", None, set()),
+        ([2_000, 4_000], "click", None, set()),
+        ([5_000, 40_000, 90_000, 8_000], "purchase", None, {"carding"}),
+    ],
+)
+def test_a_long_visit_is_judged_by_all_of_it(
+    wide: psycopg.Connection, writer: Writer, pauses: list[int], aside: str, bot: str | None, odd: set[str]
+) -> None:
+    """In each piece alone it would be a person's visit: too few pages to tell, and too few purchases."""
+    kinds = [*["page_view"] * 20, *[aside] * 6]
+    times = accumulate(cycle(pauses), initial=TEN_IN_THE_EVENING)
+    events = [
+        Said(number, "ann", ms, kind, page)
+        for number, kind, ms, page in zip(count(1), kinds, times, cycle(PAGES), strict=False)
+    ]
+    topic = [[(said, "plain") for said in events[start::PARTITIONS]] for start in range(PARTITIONS)]
+    deliver(wide, writer, Delivery([(partition, 0, len(topic[partition])) for partition in (2, 0, 3, 1)], topic))
+    assert stored(wide) == expected(events)
+    assert wide.execute("select bot, events from sessions").fetchall() == [(bot, 26)]
+    assert odd_sessions(wide) == odd
+    links = wide.execute("select count(*)::int, coalesce(sum(sessions), 0)::int from journey_links where sessions > 0")
+    assert links.fetchall() == [(0, 0) if bot else (5, 5)]
+
+
 def test_the_plain_fold_itself_knows_the_rules() -> None:
     """A few figures by hand, so that both folds cannot be wrong in the same way."""
     noon = 1_780_315_200_000
@@ -176,11 +252,21 @@ def test_the_plain_fold_itself_knows_the_rules() -> None:
         Said(1, "ann", noon, "page_view"),
         Said(2, "ann", noon + 1_800_000, "purchase", cents=1_999, quantity=2),
         Said(3, "ann", noon + 3_600_001, "page_view", page="https://shop.example/cart/"),
+        Said(4, "ann", noon + 3_600_001, "page_view", page="https://shop.example/cart/"),
+        Said(5, "ann", noon + 3_700_000, "page_view", page=TAGGED, session_id="s"),
     ]
-    rows = expected(said)["sessions"]
-    assert [(row[1] - noon, row[2] - noon, row[4], row[12], row[13]) for row in rows] == [
-        (0, 1_800_000, 2, 399_800, "/"),
-        (3_600_001, 3_600_001, 1, 0, "/cart"),
+    rows = expected(said)
+    figures = ("started_at", "ended_at", "events", "revenue_e4", "entry_page", "first_purchase_at", "bot")
+    found = [[row[name] - noon if name.endswith("_at") and row[name] else row[name] for name in figures]
+             for row in sorted(rows["sessions"], key=lambda row: row["started_at"])]  # fmt: skip
+    assert found == [
+        [0, 1_800_000, 2, 399_800, "/", 1_800_000, None],
+        [3_600_001, 3_700_000, 3, 0, "/cart", None, None],
+    ]
+    assert [(row["step"], row["source"], row["target"], row["sessions"]) for row in rows["journey_links"]] == [
+        (1, "Cart", "Product", 1),
+        (1, "Home", "(exit)", 1),
+        (2, "Product", "(exit)", 1),
     ]
     ledger_order = [Arrived(0, 0, said[0]), Arrived(1, 0, said[0]), Arrived(0, 1, Said(1, "bob", noon, "click"))]
     decided = decide(ledger_order)

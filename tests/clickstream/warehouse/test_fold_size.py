@@ -89,10 +89,10 @@ def test_one_user_with_all_events_is_one_row_that_each_slice_replaces(
     assert all(work.read <= 5 for work in works)
     [session] = connection.execute(
         "select user_id, events, page_views, extract(epoch from ended_at - started_at)::int, quarantined, engaged,"
-        " cardinality(path_at), exit_page, path from sessions"
+        " bot, cardinality(path_at), exit_page, path from sessions"
     ).fetchall()
     path = [skew.page(number) for number in range(100)]
-    assert session == ("only", EVENTS, EVENTS, EVENTS - 1, True, True, 100, skew.page(EVENTS - 1), path)
+    assert session == ("only", EVENTS, EVENTS, EVENTS - 1, True, True, "regular", 100, skew.page(EVENTS - 1), path)
     # 49,999 seconds back from noon are 833 whole minutes and a part of one more, and noon's own.
     counts = "select sum(events)::int, count(*)::int from traffic_minute"
     assert connection.execute(counts).fetchall() == [(EVENTS, 835)]
@@ -106,6 +106,8 @@ def test_as_many_users_as_events_are_as_many_rows_written_once(database: Any, co
     assert rows.fetchall() == [(1, False, False, EVENTS)]
     assert connection.execute("select count(distinct user_id)::int from sessions").fetchall() == [(EVENTS,)]
     assert connection.execute("select sum(events)::int from traffic_minute").fetchall() == [(EVENTS,)]
+    links = "select step::int, source, target, sum(sessions)::int from journey_links group by 1, 2, 3"
+    assert connection.execute(links).fetchall() == [(1, "Product", "(exit)", EVENTS)]
 
 
 @pytest.mark.parametrize("analyzed", [False, True], ids=["before ANALYZE", "after ANALYZE"])

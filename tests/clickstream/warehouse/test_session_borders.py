@@ -131,3 +131,68 @@ def test_a_path_of_more_than_a_hundred_views_keeps_the_first_by_time_whatever_ca
     [(_, *session)] = sessions(connection)
     assert session[2:4] == [150, [f"/{number}" for number in range(100)]]
     assert connection.execute("select page_views, exit_page from sessions").fetchall() == [(150, "/149")]
+
+
+LINKS = "select step::int, source, target, sessions::int from journey_links where sessions <> 0 order by 1, 2, 3"
+
+
+def test_links_of_sessions_that_a_late_event_joins_are_taken_back(
+    connection: psycopg.Connection, writer: Writer
+) -> None:
+    """Pages without a group are called by their path; a page that comes again at once is one step."""
+    apply_each(writer, [[visit(1, 0, "/one"), visit(2, 5, "/one")], [visit(3, 3_600_000, "/three")]])
+    assert connection.execute(LINKS).fetchall() == [(1, "/one", "(exit)", 1), (1, "/three", "(exit)", 1)]
+    writer.apply(part([visit(4, 1_800_000, "/p/2")], first=3))
+    assert connection.execute(LINKS).fetchall() == [
+        (1, "/one", "Product", 1),
+        (2, "Product", "/three", 1),
+        (3, "/three", "(exit)", 1),
+    ]
+
+
+def test_links_lie_on_the_utc_day_of_the_sessions_start(connection: psycopg.Connection, writer: Writer) -> None:
+    midnight = 12 * 3_600_000
+    days = "select day::text, sum(sessions)::int from journey_links group by day having sum(sessions) <> 0 order by 1"
+    apply_each(writer, [[visit(1, midnight, "/b")]])
+    assert connection.execute(days).fetchall() == [("2026-06-02", 1)]
+    writer.apply(part([visit(2, midnight - 1, "/a")], first=1))
+    assert connection.execute(days).fetchall() == [("2026-06-01", 2)]
+
+
+def test_an_earlier_event_gives_the_session_its_first_touch(connection: psycopg.Connection, writer: Writer) -> None:
+    touch = "select source, medium, campaign, channel, referrer_medium, os, browser_version from sessions"
+    google = {"referrer": "https://www.google.com/", "session_id": "s-2"}
+    apply_each(writer, [[event(2, 60, **google)]])
+    assert connection.execute(touch).fetchall() == [
+        ("google", "organic", None, "Organic Search", "search", "other", None)
+    ]
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+    tagged = "https://shop.example/?utm_source=Post&utm_medium=email&utm_campaign=Spring"
+    earlier = event(1, 0, page_url=tagged, user_agent=firefox, session_id="s-1")
+    writer.apply(part([earlier], first=1))
+    assert connection.execute(touch).fetchall() == [("post", "email", "Spring", "Email", "email", "Linux", "145")]
+    clients = "select client_session_min, client_session_max from sessions"
+    assert connection.execute(clients).fetchall() == [("s-1", "s-2")]
+
+
+def test_first_times_move_back_with_earlier_events(connection: psycopg.Connection, writer: Writer) -> None:
+    first = f"select (extract(epoch from first_purchase_at) * 1000)::bigint - {NOON_MS}, first_search_at from sessions"
+    apply_each(writer, [[event(1, 60, kind="purchase"), event(2, 70, kind="purchase")]])
+    assert connection.execute(first).fetchall() == [(60_000, None)]
+    writer.apply(part([event(3, 50, kind="purchase"), event(4, 80, kind="purchase")], first=2))
+    assert connection.execute(first).fetchall() == [(50_000, None)]
+
+
+def test_a_person_turns_out_to_be_a_bot_and_then_not(connection: psycopg.Connection, writer: Writer) -> None:
+    """By the twentieth page view, and by a scroll that comes late; links and anomalies follow."""
+    apply_each(writer, [[visit(number, number * 3_000 + number % 2 * 900, f"/{number}") for number in range(19)]])
+    links = "select coalesce(sum(sessions), 0)::int from journey_links"
+    verdict = f"select bot, (select count(*)::int from session_anomalies), ({links}) from sessions"
+    assert connection.execute(verdict).fetchall() == [(None, 0, 5)]
+    writer.apply(part([visit(100, 60_000, "/x")], first=19))
+    assert connection.execute(verdict).fetchall() == [("no_interaction", 1, 0)]
+    assert connection.execute("select kind, score::float8 from session_anomalies").fetchall() == [
+        ("bot_like", pytest.approx(5_000 / 3_900))
+    ]
+    writer.apply(part([event(200, 30, kind="scroll")], first=20))
+    assert connection.execute(verdict).fetchall() == [(None, 0, 5)]
