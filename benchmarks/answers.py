@@ -14,10 +14,12 @@ import psycopg
 from confluent_kafka import Consumer, Message, TopicPartition
 from psycopg.rows import dict_row
 
+from clickstream.enrich import page_group, read_agent
 from clickstream.settings import Settings
 from clickstream.stream.topic import topic_state
 
 SQL = Path(__file__).with_name("sql")
+RECOMPUTE = Path(__file__).parents[1] / "tests" / "recompute.sql"
 Answers = dict[str, Any]
 _SCHEMA = {
     "partition": pl.Int32,
@@ -26,7 +28,9 @@ _SCHEMA = {
     "event_type": pl.String,
     "event_ms": pl.Int64,
     "user_id": pl.String,
+    "session_id": pl.String,
     "page_url": pl.String,
+    "user_agent": pl.String,
     "price": pl.Float64,
     "quantity": pl.Int64,
 }
@@ -50,7 +54,10 @@ def recomputed(platform: Settings) -> Answers:
         for rows in _accepted(platform):
             connection.register("chunk", pl.DataFrame(rows, _SCHEMA, orient="row"))
             connection.execute("insert into accepted from chunk")
-        result = connection.execute((SQL / "recompute.sql").read_text())
+        connection.create_function("page_group", lambda path: page_group(path), ["VARCHAR"], "VARCHAR")
+        connection.create_function("is_declared", lambda agent: bool(read_agent(agent).bot), ["VARCHAR"], "BOOLEAN")
+        connection.execute(RECOMPUTE.read_text())
+        result = connection.execute((SQL / "recomputed_answers.sql").read_text())
         names = [column[0] for column in result.description]
         return {name: int(value) for name, value in zip(names, result.fetchone(), strict=True)}
 
@@ -99,7 +106,10 @@ def _row(message: Message) -> tuple[Any, ...] | None:
         return None
     properties = event.get("properties") or {}
     place = message.partition(), message.offset()
-    return (*place, event_id, kind, event_ms, user_id, page_url, properties.get("price"), properties.get("quantity"))
+    money = properties.get("price"), properties.get("quantity")
+    return (
+        *place, event_id, kind, event_ms, user_id, event.get("session_id"), page_url, event.get("user_agent"), *money,
+    )  # fmt: skip
 
 
 def _refuse(constant: str) -> None:

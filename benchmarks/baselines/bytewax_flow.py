@@ -107,7 +107,8 @@ class UserLogic(StatefulBatchLogic):
         self._visits = Visits()
 
     def on_batch(self, values: list) -> tuple[list, bool]:
-        """('event', Seen), ('duplicate', offset), ('refused', Refused), ('session', row), ('gone', session id)."""
+        """('event', Seen), ('duplicate', offset), ('refused', Refused), ('session', row), ('gone', session id),
+        ('links', how journey links change)."""
         found: list[tuple[str, object]] = []
         changed: dict[bytes, Visit] = {}
         for event in values:
@@ -125,7 +126,9 @@ class UserLogic(StatefulBatchLogic):
                 found.append(("duplicate", event.kafka_offset))
             else:
                 found.append(("refused", Refused(event.kafka_offset, event.kafka_ms, *CONFLICT, event.value)))
-        found += [("session", visit.row(event.user_id)) for visit in changed.values()]
+        for visit in changed.values():
+            row = visit.row(event.user_id)
+            found += [("session", row), ("links", visit.changed_links(row))]
         return found, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> None:

@@ -1,6 +1,7 @@
 """Where the Bytewax dataflow ends: a collected batch becomes one transaction."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +10,21 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from clickstream.settings import Settings
 
-from . import store
+from . import fold, session_store, store
 from .visits import COLUMNS, SCHEMA, Seen
 
 
 @dataclass
 class Batch:
-    """What one transaction stores; sessions by id, and the ids of those that were merged into others."""
+    """What one transaction stores; sessions by id, the ids of those that were merged into others, and how journey links
+    change."""
 
     events: list[Seen]
     duplicates: list[int]
     refused: list[store.Refused]
     sessions: dict[bytes, dict[str, Any]]
     gone: set[bytes]
+    links: Counter[fold.Link]
 
     def take(self, kind: str, item: Any) -> None:
         """One result of `UserLogic`."""
@@ -32,6 +35,8 @@ class Batch:
             self.gone.discard(item["session_id"])
         elif kind == "duplicate":
             self.duplicates.append(item)
+        elif kind == "links":
+            self.links.update(item)
         elif kind == "refused":
             self.refused.append(item)
         else:
@@ -49,7 +54,7 @@ class Warehouse(StatelessSinkPartition):
     def write_batch(self, items: list) -> None:
         """Sort out what a batch says; a session that comes again replaces itself."""
         for _, batch in items:
-            found = Batch([], [], [], {}, set())
+            found = Batch([], [], [], {}, set(), Counter())
             for kind, item in batch:
                 found.take(kind, item)
             self._store(found)
@@ -65,10 +70,14 @@ class Warehouse(StatelessSinkPartition):
         with self._connection.transaction(), self._connection.cursor() as cursor:
             store.copy_events(cursor, self._partition, events)
             store.copy_dead_letters(cursor, self._topic, self._partition, refused)
-            replaced = [each.hex() for each in (*batch.gone, *batch.sessions)]
-            cursor.execute("delete from clickstream.sessions where session_id = any(%s::uuid[])", [replaced])
-            store.copy_sessions(cursor, list(batch.sessions.values()))
-            store.add_counts(cursor, events)
+            replaced = [*batch.gone, *batch.sessions]
+            cursor.execute(
+                "delete from clickstream.sessions where session_id = any(%s::uuid[])", [store.hexes(replaced)]
+            )
+            sessions = session_store.session_frame(list(batch.sessions.values()))
+            store.copy(cursor, ("clickstream", "sessions"), sessions)
+            session_store.replace_anomalies(cursor, replaced, session_store.judged(sessions))
+            store.add_counts(cursor, events, batch.links)
             counts = {"accepted": len(events), "rejected": len(refused), **store.late_and_history(events)}
             store.close(cursor, self._topic, self._partition, offsets, times, counts)
 

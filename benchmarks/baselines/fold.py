@@ -1,33 +1,59 @@
-"""Sessions and counts of a batch in Polars, and the plain merge for the few that are not simply appended."""
+"""Sessions and counts of a batch in Polars, and the plain merge for the few that are not simply appended.
+
+The rules of enrichment are the library's: first touch, groups of pages, how a bot behaves.
+"""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from itertools import groupby, islice, pairwise
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 import xxhash
 
+from clickstream.enrich import FIRST_TOUCH, OTHER, Conduct, bot_reason, bot_reasons, first_touch, page_group
+from clickstream.enrich.bots import MIN_VIEWS
+
 GAP_MS = 1_800_000
 MAX_PATH = 100
 MAX_REVENUE_E4 = 9 * 10**18
 COUNTS = {
     "page_views": "page_view",
+    "clicks": "click",
+    "scrolls": "scroll",
     "searches": "search",
     "item_views": "view_item",
     "cart_adds": "add_to_cart",
+    "cart_removals": "remove_from_cart",
     "checkouts": "begin_checkout",
+    "payment_infos": "add_payment_info",
     "purchases": "purchase",
     "sign_ups": "sign_up",
+    "logins": "login",
+}
+FIRST_TIMES = {
+    "first_search_at": "search",
+    "first_item_view_at": "view_item",
+    "first_cart_add_at": "add_to_cart",
+    "first_checkout_at": "begin_checkout",
+    "first_payment_info_at": "add_payment_info",
+    "first_purchase_at": "purchase",
+    "first_sign_up_at": "sign_up",
 }
 SUMS = ("events", *COUNTS)
+CLIENTS = ("client_session_min", "client_session_max")
 # Columns of table `sessions` as the baselines write them.
 SESSION = (
-    "session_id", "user_id", "started_at", "ended_at", "first_event_id", *SUMS, "revenue_e4", "entry_page", "exit_page",
-    "exit_at", "exit_event_id", "path", "path_at", "path_event_ids", "referrer_medium", "device", "browser", "bot",
-    "engaged", "converted", "quarantined",
+    "session_id", "user_id", "started_at", "ended_at", "first_event_id", *SUMS, *FIRST_TIMES, "revenue_e4",
+    "entry_page", "exit_page", "exit_at", "exit_event_id", "path", "path_at", "path_event_ids", "referrer_medium",
+    "device", "browser", *FIRST_TOUCH, *CLIENTS, "bot", "engaged", "converted",
+    "quarantined",
 )  # fmt: skip
+Link = tuple[int, int, str, str]  # UTC day (days since 1970), step, source, target
+LINK_STEPS = 5
 
 
 def runs(events: pl.DataFrame) -> pl.DataFrame:
@@ -41,18 +67,24 @@ def fragments(events: pl.DataFrame) -> pl.DataFrame:
     """One row for each run in the columns of SESSION, as if it were a whole session."""
     ordered = runs(events)
     pieces = ordered.group_by("run", maintain_order=True).agg(
-        pl.col("user_id", "referrer_medium", "device", "browser").first(),
+        pl.col("user_id", "referrer_medium", "device", "browser", "page_url", "referrer", "user_agent").first(),
         pl.col("event_ms").first().alias("started_ms"),
         pl.col("event_ms").last().alias("ended_ms"),
         pl.col("event_id").first().alias("first_event_id"),
         pl.len().cast(pl.Int32).alias("events"),
         *[(pl.col("event_type") == kind).sum().cast(pl.Int32).alias(name) for name, kind in COUNTS.items()],
+        *[
+            pl.when(pl.col("event_type") == kind).then("event_ms").min().cast(pl.Datetime("ms")).alias(name)
+            for name, kind in FIRST_TIMES.items()
+        ],
         pl.col("revenue_e4").sum(),
+        pl.col("session_id").min().alias("client_session_min"),
+        pl.col("session_id").max().alias("client_session_max"),
         pl.col("bot").min(),
     )
-    pieces = pieces.join(_paths(ordered), on="run", how="left", maintain_order="left")
+    pieces = pieces.hstack(first_touch(pieces)).join(_paths(ordered), on="run", how="left", maintain_order="left")
     lasted = pl.col("ended_ms") - pl.col("started_ms")
-    return pieces.with_columns(
+    rows = pieces.with_columns(
         _time("started_ms").alias("started_at"),
         _time("ended_ms").alias("ended_at"),
         pl.col("path").fill_null([]),
@@ -63,6 +95,28 @@ def fragments(events: pl.DataFrame) -> pl.DataFrame:
         converted=pl.col("purchases") > 0,
         quarantined=(lasted > 3 * 86_400_000) | (pl.col("events") > 10_000),
     ).select(SESSION)
+    behaving = behaviours(rows).rename({"bot": "reason"})
+    rows = rows.join(behaving, on="session_id", how="left", maintain_order="left")
+    return rows.with_columns(bot=pl.coalesce("bot", "reason")).drop("reason")
+
+
+def behaviours(rows: pl.DataFrame) -> pl.DataFrame:
+    """session_id and bot of those rows (session_id, path_at, scrolls, clicks, bot) that behave as bots."""
+    suspects = rows.filter((pl.col("path_at").list.len() >= MIN_VIEWS) & pl.col("bot").is_null())
+    return suspects.select("session_id", bot_reasons().alias("bot")).drop_nulls("bot")
+
+
+def links(started_ms: int, path: Sequence[str]) -> Iterator[Link]:
+    """Which page led to which in the first steps of a visit; a page seen again at once is one step."""
+    steps = [_label(page) for page, _ in islice(groupby(path), LINK_STEPS + 1)]
+    for step, pair in enumerate(pairwise([*steps, "(exit)"][: LINK_STEPS + 1]), start=1):
+        yield (started_ms // 86_400_000, step, *pair)
+
+
+@cache
+def _label(path: str) -> str:
+    group = page_group(path)
+    return path if group == OTHER else group
 
 
 def _paths(ordered: pl.DataFrame) -> pl.DataFrame:
@@ -97,10 +151,10 @@ def traffic_minute(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def page_minute(events: pl.DataFrame) -> pl.DataFrame:
-    """minute, page_path, is_bot → views."""
+    """minute, page_path, is_bot → page_group, views."""
     keys = ["minute", "page_path", "is_bot"]
     views = _minutes(events.filter(pl.col("event_type") == "page_view"))
-    return views.group_by(keys).agg(pl.len().cast(pl.Int64).alias("views")).sort(keys)
+    return views.group_by(keys).agg(pl.col("page_group").first(), pl.len().cast(pl.Int64).alias("views")).sort(keys)
 
 
 def load_minute(events: pl.DataFrame) -> pl.DataFrame:
@@ -114,8 +168,9 @@ def load_minute(events: pl.DataFrame) -> pl.DataFrame:
 def _minutes(events: pl.DataFrame) -> pl.DataFrame:
     minute = (pl.col("event_ms") // 60_000 * 60_000).cast(pl.Datetime("ms")).alias("minute")
     return events.select(
-        minute, "event_type", "device", "page_path", "page_load_ms", "revenue_e4", is_bot=pl.col("bot").is_not_null()
-    )
+        minute, "event_type", "device", "page_path", "page_group", "page_load_ms", "revenue_e4",
+        is_bot=pl.col("bot").is_not_null(),
+    )  # fmt: skip
 
 
 def session_id(user_id: str, first_event_id: bytes) -> bytes:
@@ -135,13 +190,28 @@ def merge(pieces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             merged[-1] = _join(last, piece)
         else:
             merged.append(piece)
+    for row in merged:
+        row["bot"] = why_bot(row)
     return merged
+
+
+def why_bot(row: dict[str, Any]) -> str | None:
+    """Why a session of SESSION is no person's; what its `bot` says of its conduct may be out of date."""
+    if row["bot"] == "declared":
+        return "declared"
+    if row["page_views"] < MIN_VIEWS:
+        return None
+    return bot_reason(Conduct(row["path_at"], row["scrolls"], row["clicks"]))
 
 
 def _join(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Two pieces of a visit as one; `first` starts first."""
     joined = first | {name: first[name] + second[name] for name in SUMS}
     joined["ended_at"] = max(first["ended_at"], second["ended_at"])
+    for name in FIRST_TIMES:
+        joined[name] = min(filter(None, (first[name], second[name])), default=None)
+    clients = [row[name] for row in (first, second) for name in CLIENTS if row[name] is not None]
+    joined |= dict(zip(CLIENTS, (min(clients), max(clients)) if clients else (None, None), strict=True))
     joined["revenue_e4"] = min(first["revenue_e4"] + second["revenue_e4"], MAX_REVENUE_E4)
     steps = list(heapq.merge(_steps(first), _steps(second)))[:MAX_PATH]
     joined["path_at"], joined["path"] = [at for at, _, _ in steps], [page for _, _, page in steps]
@@ -149,7 +219,7 @@ def _join(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     joined["entry_page"] = joined["path"][0] if steps else None
     left = max((row for row in (first, second) if row["exit_at"]), key=_exit, default=first)
     joined |= {name: left[name] for name in ("exit_page", "exit_at", "exit_event_id")}
-    joined["bot"] = min(filter(None, (first["bot"], second["bot"])), default=None)
+    joined["bot"] = "declared" if "declared" in (first["bot"], second["bot"]) else None
     lasted = (joined["ended_at"] - joined["started_at"]).total_seconds()
     joined["engaged"] = lasted > 10 or joined["purchases"] + joined["sign_ups"] > 0 or joined["page_views"] >= 2
     joined["converted"] = joined["purchases"] > 0

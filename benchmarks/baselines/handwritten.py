@@ -3,7 +3,8 @@
     cd benchmarks && python -m baselines.handwritten [--ids-only] [--batch 100000]
 
 Each process reads one partition from the offset that PostgreSQL holds, and stores a batch with the next offset in one
-transaction: what our stream stores (ids, events, dead letters, sessions, minute tables, audit), or with `--ids-only`
+transaction: what our stream stores (ids, events, dead letters, sessions and what is odd about them, journey links,
+minute tables, audit; not what late events did to sessions), or with `--ids-only`
 ids, minute counts and sessions of start, end and events. It relies on producers that key by user, and on nobody
 running it twice. Addresses come from CLICKSTREAM_* like the stream's. Runs until SIGTERM or Ctrl-C.
 """
@@ -26,7 +27,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from clickstream.settings import Settings, settings
 from clickstream.stream.topic import topic_state
 
-from . import ids_only, store
+from . import ids_only, session_store, store
 from .decode import Bad
 from .records import CHUNK, read
 
@@ -150,8 +151,8 @@ def apply_batch(
         store.copy_events(cursor, partition, accepted)
         store.copy_dead_letters(cursor, topic, partition, refused)
         if len(accepted):
-            store.merge_sessions(cursor, accepted)
-            store.add_counts(cursor, accepted)
+            links = session_store.merge_sessions(cursor, accepted)
+            store.add_counts(cursor, accepted, links)
         counts = {"accepted": len(accepted), "rejected": len(bad), **store.late_and_history(accepted)}
         store.close(cursor, topic, partition, offsets, kafka_ms, counts)
 

@@ -1,7 +1,7 @@
 """Kafka records to columns: what both baselines read.
 
-Only the small rules that anybody would take from a library come from `clickstream.enrich`: user agents, pages, lists of
-referrers.
+Only the small rules that anybody would take from a library come from `clickstream.enrich`: user agents, pages and their
+groups, lists of referrers.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from clickstream.enrich import read_agent, read_page, referrer_medium
+from clickstream.enrich import page_group, read_agent, read_page, referrer_medium
 
 from .decode import Bad, Event, Good, Properties, decode, decode_or_reason
 
@@ -34,14 +34,14 @@ class _Agents(dict[str | None, tuple[str, str, str | None]]):
         return found
 
 
-class _Places(dict[tuple[str, str | None], tuple[str, str]]):
-    """(page_url, referrer) → page path, referrer medium."""
+class _Places(dict[tuple[str, str | None], tuple[str, str, str]]):
+    """(page_url, referrer) → page path, page group, referrer medium."""
 
-    def __missing__(self, key: tuple[str, str | None]) -> tuple[str, str]:
+    def __missing__(self, key: tuple[str, str | None]) -> tuple[str, str, str]:
         if len(self) > 500_000:
             self.clear()
         page = read_page(key[0])
-        self[key] = found = (page.path, referrer_medium(key[1], page))
+        self[key] = found = (page.path, page_group(page.path), referrer_medium(key[1], page))
         return found
 
 
@@ -136,18 +136,26 @@ def _frame(good: list[Good]) -> pl.DataFrame:
         name: [getattr(event, name) for event in events]
         for name in ("event_type", "user_id", "session_id", "page_url", "referrer", "user_agent")
     }
-    text |= {"page_path": [place[0] for place in places], "referrer_medium": [place[1] for place in places]}
+    text |= {
+        name: [place[i] for place in places] for i, name in enumerate(("page_path", "page_group", "referrer_medium"))
+    }
     text |= {name: [agent[i] for agent in agents] for i, name in enumerate(("device", "browser", "bot"))}
     return pl.DataFrame(
         {
             "event_id": pl.Series([event.event_id.bytes for event in events], dtype=pl.Binary),
             "event_ms": _milliseconds(good),
             **{name: pl.Series(column, dtype=pl.String) for name, column in text.items()},
+            "product_id": pl.Series([_trimmed(said.product_id) for _, said, _ in good], dtype=pl.String),
+            "category": pl.Series([_trimmed(said.category) for _, said, _ in good], dtype=pl.String),
             "properties": pl.Series([raw for _, _, raw in good], dtype=pl.Binary),
             "page_load_ms": pl.Series([properties.page_load_ms for _, properties, _ in good], dtype=pl.Float64),
             "revenue_e4": pl.Series([_revenue(event, properties) for event, properties, _ in good], dtype=pl.Int64),
         }
     )
+
+
+def _trimmed(text: str | None) -> str | None:
+    return text.strip() or None if text else None
 
 
 def _revenue(event: Event, properties: Properties) -> int:

@@ -1,17 +1,17 @@
-"""PostgreSQL for the baselines: binary COPY, and a batch's sessions and counts merged into what is stored."""
+"""PostgreSQL for the baselines: binary COPY, which events are new, counts, the ledger. Sessions: `session_store`."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pgpq
 import polars as pl
 import psycopg
-import pyarrow as pa
 from psycopg import sql
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow
 
 from clickstream.settings import settings
 
@@ -20,8 +20,8 @@ from . import fold
 LATE_MS = 300_000
 Cursor = psycopg.Cursor[TupleRow]
 EVENT = (
-    "event_id", "event_time", "event_type", "user_id", "session_id", "page_url", "page_path", "referrer",
-    "referrer_medium", "user_agent", "device", "browser", "bot", "properties", "kafka_time",
+    "event_id", "event_time", "event_type", "user_id", "session_id", "page_url", "page_path", "page_group", "referrer",
+    "referrer_medium", "user_agent", "device", "browser", "bot", "product_id", "category", "properties", "kafka_time",
 )  # fmt: skip
 
 
@@ -86,14 +86,14 @@ def uuid_array(events: pl.DataFrame) -> str:
 
 def copy_events(cursor: Cursor, partition: int, events: pl.DataFrame) -> None:
     """Ids, events and what the models must build again."""
-    day = _time("event_ms").dt.date()
+    day = time_of("event_ms").dt.date()
     ids = events.select(
         "event_id", day.alias("event_date"), pl.lit(partition, pl.Int32).alias("partition"), "kafka_offset",
         "content_hash",
     )  # fmt: skip
     copy(cursor, ("clickstream", "event_ids"), ids)
     jsonb = (pl.lit(b"\x01") + pl.col("properties")).alias("properties")
-    stored = events.with_columns(jsonb, event_time=_time("event_ms"), kafka_time=_time("kafka_ms")).select(EVENT)
+    stored = events.with_columns(jsonb, event_time=time_of("event_ms"), kafka_time=time_of("kafka_ms")).select(EVENT)
     copy(cursor, ("clickstream", "events"), stored)
     copy(cursor, ("clickstream", "model_changes"), events.select("user_id", day.alias("day")).unique())
 
@@ -138,58 +138,36 @@ def late_and_history(events: pl.DataFrame) -> dict[str, int]:
 
 def ensure_days(connection: psycopg.Connection, events: pl.DataFrame) -> None:
     """Make the partitions of the events' days, before the transaction that stores them."""
-    days = events.select(_time("event_ms").dt.date().unique())["event_ms"].to_list()
+    days = events.select(time_of("event_ms").dt.date().unique())["event_ms"].to_list()
     connection.execute("select clickstream.ensure_event_partitions(%s::date[])", [days])
 
 
-def merge_sessions(cursor: Cursor, events: pl.DataFrame) -> None:
-    """Most fragments begin a session or follow one: both in SQL. Late ones and those that join two are merged here."""
-    fragments = fold.fragments(events)
-    copy(cursor, ("fragment",), fragments.with_columns(position=pl.int_range(pl.len(), dtype=pl.Int32)))
-    cursor.execute(statement("find_touched.sql"))
-    cursor.execute(statement("append_fragments.sql"))
-    cursor.execute(statement("insert_fragments.sql"))
-    _merge_hard_ones(cursor, fragments)
+def hexes(ids: Iterable[bytes]) -> list[str]:
+    """Ids as PostgreSQL reads them."""
+    return [each.hex() for each in ids]
 
 
-def _merge_hard_ones(cursor: Cursor, fragments: pl.DataFrame) -> None:
-    cursor.execute("select position, session_id from touched where not appends")
-    touching = cursor.fetchall()
-    if not touching:
-        return
-    gone = list({session for _, session in touching})
-    users = defaultdict(list)
-    hard = fragments[sorted({position for position, _ in touching})]
-    aware = [pl.col(name).dt.replace_time_zone("UTC") for name in ("started_at", "ended_at", "exit_at")]
-    for row in hard.with_columns(aware).iter_rows(named=True):
-        users[row["user_id"]].append(row)
-    with cursor.connection.cursor(row_factory=dict_row) as stored:
-        for row in stored.execute(statement("take_sessions.sql"), {"sessions": gone}):
-            for name in ("session_id", "first_event_id", "exit_event_id"):
-                row[name] = fold.uuid_bytes(row[name])
-            users[row["user_id"]].append(row)
-    merged = [session for pieces in users.values() for session in fold.merge(pieces)]
-    for session in merged:
-        session["session_id"] = fold.session_id(session["user_id"], session["first_event_id"])
-    copy_sessions(cursor, merged)
-
-
-def copy_sessions(cursor: Cursor, rows: list[dict[str, Any]]) -> None:
-    """COPY rows of fold.SESSION whose times are datetimes in UTC or Unix milliseconds."""
-    if rows:
-        copy(cursor, ("clickstream", "sessions"), pl.DataFrame(pa.Table.from_pylist(rows, SESSION_SCHEMA)))
-
-
-def add_counts(cursor: Cursor, events: pl.DataFrame) -> None:
-    """Add a batch to the minute tables; last, because their rows are shared with the other partition."""
+def add_counts(cursor: Cursor, events: pl.DataFrame, links: Counter[fold.Link]) -> None:
+    """Add a batch to the shared tables; last, because their rows are shared with the other partition."""
     traffic, pages, loads = fold.traffic_minute(events), fold.page_minute(events), fold.load_minute(events)
     for table, frame, names in (
         ("traffic_minute", traffic, {"event_type": "event_types", "device": "devices"}),
-        ("page_minute", pages, {"page_path": "page_paths"}),
+        ("page_minute", pages, {"page_path": "page_paths", "page_group": "page_groups"}),
         ("load_minute", loads, {"bucket": "buckets"}),
     ):
         aware = frame.with_columns(pl.col("minute").dt.replace_time_zone("UTC")).rename({"minute": "minutes", **names})
         cursor.execute(add_statement(table), aware.to_dict(as_series=False))
+    changed = sorted((link, sessions) for link, sessions in links.items() if sessions)
+    cursor.execute(
+        add_statement("journey_links"),
+        {
+            "days": [_EPOCH + timedelta(days=link[0]) for link, _ in changed],
+            "steps": [link[1] for link, _ in changed],
+            "sources": [link[2] for link, _ in changed],
+            "targets": [link[3] for link, _ in changed],
+            "sessions": [sessions for _, sessions in changed],
+        },
+    )
 
 
 def close(
@@ -212,14 +190,8 @@ def close(
     )
 
 
-def _time(name: str) -> pl.Expr:
+def time_of(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Datetime("ms"))
 
 
-_TYPES = dict.fromkeys(fold.SESSION, pa.string())
-_TYPES |= dict.fromkeys(("session_id", "first_event_id", "exit_event_id", "path_event_ids"), pa.binary())
-_TYPES |= dict.fromkeys(("started_at", "ended_at", "exit_at"), pa.timestamp("ms", "UTC"))
-_TYPES |= dict.fromkeys(fold.SUMS, pa.int32())
-_TYPES |= dict.fromkeys(("engaged", "converted", "quarantined"), pa.bool_())
-_TYPES |= {"revenue_e4": pa.int64(), "path": pa.list_(pa.string()), "path_at": pa.list_(pa.int64())}
-SESSION_SCHEMA = pa.schema(_TYPES.items())
+_EPOCH = date(1970, 1, 1)

@@ -1,20 +1,26 @@
 """The baselines must do the work that they are compared in: their tables equal what our kernel stores."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import answers
+import duckdb
 import psycopg
 import pytest
-from baselines import handwritten, ids_only, store
-from baselines.fold import SESSION
+from baselines import handwritten, ids_only, session_store, store
+from baselines.fold import SESSION, Link
 from baselines.records import read
 from baselines.visits import Seen, Visits
+from psycopg.rows import dict_row
 
+import independent
 from builders import encoded, event, piece
-from clickstream.contract import Rejected, decode
+from clickstream.contract import Accepted, Rejected, decode
 from clickstream.generator import GeneratorOptions, generate
 from clickstream.partitioner import home_partitions
 from clickstream.settings import settings
@@ -31,9 +37,11 @@ TABLES = {
     "events": "*",
     "dead_letters": "topic, partition, kafka_offset, kafka_time, reason, payload",
     "sessions": "*",
+    "session_anomalies": "*",
     "traffic_minute": "*",
     "page_minute": "*",
     "load_minute": "*",
+    "journey_links": "*",
     "model_changes": "distinct user_id, day",
     "stream_offsets": "topic, partition, next_offset",
     "stream_slices": "topic, partition, first_offset, next_offset, read, accepted, duplicate, rejected, late, history,"
@@ -98,11 +106,19 @@ def _apply(function: Any, connection: psycopg.Connection, parts: list[Part]) -> 
         function(connection, TOPIC, part.partition, *_columns(part))
 
 
-def _tables(connection: psycopg.Connection) -> dict[str, list[Any]]:
-    return {
-        table: sorted(connection.execute(f"select {columns} from {table}").fetchall(), key=repr)
-        for table, columns in TABLES.items()
-    }
+def _tables(connection: psycopg.Connection) -> dict[str, list[dict[str, Any]]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return {
+            table: sorted(cursor.execute(f"select {columns} from {table}").fetchall(), key=repr)
+            for table, columns in TABLES.items()
+        }
+
+
+def _differences(expected: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dict[str, tuple[Any, Any]]]:
+    """Rows that differ, by the columns in which they do."""
+    pairs = zip_longest(expected, found, fillvalue={})
+    return [{name: (a.get(name), b.get(name)) for name in a | b if a.get(name) != b.get(name)}
+            for a, b in pairs if a != b]  # fmt: skip
 
 
 def _empty(connection: psycopg.Connection) -> None:
@@ -120,7 +136,30 @@ def test_the_hand_written_consumer_stores_what_the_kernel_stores(
     found = _tables(connection)
     for table, rows in expected.items():
         assert rows, f"{table} is empty: nothing was compared"
-        assert found[table] == rows, table
+        assert _differences(rows, found[table])[:3] == [], table
+
+
+def test_answers_of_kernel_consumer_and_duckdb_are_equal(
+    database: Any, connection: psycopg.Connection, parts: list[Part]
+) -> None:
+    _by_kernel(database, connection, parts)
+    said = {"kernel": answers.stored(database.owner, ids_only=False)}
+    _empty(connection)
+    _apply(handwritten.apply_batch, connection, parts)
+    said["by hand"] = answers.stored(database.owner, ids_only=False)
+    raw = [
+        independent.Raw(value, part.partition, part.first + row, part.kafka_ms)
+        for part in parts
+        for row, value in enumerate(part.values)
+        if isinstance(decode(value), Accepted)
+    ]
+    with duckdb.connect() as recomputing:
+        independent.recompute(recomputing, raw)
+        result = recomputing.execute((answers.SQL / "recomputed_answers.sql").read_text())
+        names = [column[0] for column in result.description]
+        said["duckdb"] = {name: int(value) for name, value in zip(names, result.fetchone(), strict=True)}
+    assert answers.differences(said) == []
+    assert said["duckdb"].keys() < said["kernel"].keys() == said["by hand"].keys()
 
 
 def test_ids_only_counts_the_same_events_and_sessions(
@@ -147,17 +186,24 @@ def test_visits_folded_one_by_one_are_the_stored_sessions(
     _by_kernel(database, connection, parts)
     users: dict[str, Visits] = {}
     seen: set[bytes] = set()
+    links: Counter[Link] = Counter()
     for part in parts:
         for row in read(*_columns(part)).events.rows(named=True):
             if row["event_id"] not in seen:
                 seen.add(row["event_id"])
                 fields = {name: row[name] for name in Seen._fields if name != "value"}
                 users.setdefault(row["user_id"], Visits()).add(Seen(**fields, value=b""))
-    rows = [visit.row(user) for user, visits in users.items() for visit in visits.visits]
+        rows = []
+        for user, visits in users.items():
+            for visit in visits.visits:
+                rows.append(visit.row(user))
+                links.update(visit.changed_links(rows[-1]))
+    told = connection.execute("select day - date '1970-01-01', step, source, target, sessions from journey_links")
+    assert {(*link, count) for link, count in links.items() if count} == {row for row in told if row[-1]}
     with connection.transaction(), connection.cursor() as cursor:
         expected = sorted(cursor.execute(f"select {', '.join(SESSION)} from sessions").fetchall(), key=repr)
         cursor.execute("truncate sessions")
-        store.copy_sessions(cursor, rows)
+        store.copy(cursor, ("clickstream", "sessions"), session_store.session_frame(rows))
         assert sorted(cursor.execute(f"select {', '.join(SESSION)} from sessions").fetchall(), key=repr) == expected
 
 
