@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from clickstream.anomalies import scale
 from clickstream.anomalies.estimates import Estimate, Profile
 
 THRESHOLD = 1.0  # a score from here on is an anomaly
@@ -28,9 +29,10 @@ _VISITS = 2  # of a time of day before it is believed
 _LEAST = 0.001  # of the root: what has stood still may move by that much before a deviation is known
 _CLIP = 5.0  # deviations from which a value teaches no more
 _FORECAST_TRIED = 20  # errors of a forecast before it may win
+_RETURN = 240  # values after an alarm in which coming back to what was expected before it is no incident
 # Each alarm raises the bar by a quarter, forgotten over some 500 values: what keeps happening is not an incident.
 _BAR_RISE, _BAR_KEPT = 0.25, 0.998
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Detector:
 
     def __init__(self) -> None:
         self._seen = 0
-        self._since_alarm = QUIET
+        self._since_alarm = _RETURN
+        self._before_alarm = 0.0
         self._bar = 0.0
         self._negative = False
         self._profiles = (Profile(_DAYS), Profile(_WEEKS))
@@ -73,6 +76,7 @@ class Detector:
             "residuals": Estimate(_LONG),
             "recent": Estimate(_RECENT),
             "recent_means": Estimate(_LONG),
+            "counts": Estimate(_LONG),
             "error_level": Estimate(_FORECAST),
             "error_day": Estimate(_FORECAST),
             "error_week": Estimate(_FORECAST),
@@ -90,17 +94,18 @@ class Detector:
         """
         for profile, position in zip(self._profiles, _positions(time), strict=True):
             profile.move(position)
-        root = _root(value)
+        root = scale.rooted(value)
         forecasts = self._forecasts(root)
         expected, cyclic = self._best(forecasts)
         if not math.isfinite(value) or (count is not None and count < MINIMUM_COUNT):
             return self._verdict(expected, 0.0, False, "")
-        events = count if share and count is not None else math.inf
-        score, reason = self._judge(root, expected, cyclic, events) if self._seen >= WARM_UP else (0.0, "")
-        if max(abs(value), abs(_square(expected))) < minimum:
+        score, reason = self._judge(root, expected, cyclic, count, share) if self._seen >= WARM_UP else (0.0, "")
+        if max(abs(value), abs(scale.squared(expected))) < minimum:
             score, reason = 0.0, ""
-        verdict = self._verdict(expected, score, self._raises(score), reason)
+        verdict = self._verdict(expected, score, self._raises(score, expected), reason)
         self._learn(root, root - expected, forecasts)
+        if count is not None:
+            self._estimates["counts"].add(count)
         return verdict
 
     def state(self) -> dict[str, Any]:
@@ -109,6 +114,7 @@ class Detector:
             "version": _VERSION,
             "seen": self._seen,
             "since_alarm": self._since_alarm,
+            "before_alarm": self._before_alarm,
             "bar": self._bar,
             "negative": self._negative,
             "profiles": [profile.dump() for profile in self._profiles],
@@ -121,8 +127,9 @@ class Detector:
         if state.get("version") != _VERSION:
             raise ValueError(f"detector state of version {state.get('version')}, not {_VERSION}: start a new detector")
         detector = cls()
-        detector._seen, detector._since_alarm = state["seen"], state["since_alarm"]
-        detector._bar, detector._negative = state["bar"], state["negative"]
+        detector._seen, detector._negative = state["seen"], state["negative"]
+        detector._since_alarm, detector._before_alarm = state["since_alarm"], state["before_alarm"]
+        detector._bar = state["bar"]
         for profile, numbers in zip(detector._profiles, state["profiles"], strict=True):
             profile.load(numbers)
         for name, estimate in detector._estimates.items():
@@ -146,20 +153,34 @@ class Detector:
                 best = way
         return forecasts[best] or 0.0, best > 0
 
-    def _judge(self, value: float, expected: float, cyclic: bool, events: float) -> tuple[float, str]:
+    def _judge(
+        self, value: float, expected: float, cyclic: bool, count: float | None, share: bool
+    ) -> tuple[float, str]:
         """The score of a value that is not learned yet, and why."""
         known, residual = self._estimates, value - expected
+        events = count if share and count is not None else math.inf
         least = _LEAST * max(abs(value), abs(expected))
-        off = known["residuals"].distance(residual, least)
-        jump = _against(value - known["last"].mean, known["jumps"], least)
+        off = scale.material(known["residuals"].distance(residual, least), value, expected)
+        last = known["last"].mean
+        jump = scale.material(scale.against(value - last, known["jumps"], least), value, last)
         if cyclic:  # a jump that the cycle has too is none
-            jump = min(jump, _against(residual - known["last_residual"].mean, known["residual_jumps"], least), key=abs)
+            jump = min(
+                jump, scale.against(residual - known["last_residual"].mean, known["residual_jumps"], least), key=abs
+            )
         recent = known["recent"]
         values = min(recent.count + 1, _RECENT)
         mean = recent.mean + (residual - recent.mean) / values
-        level = _least(known["recent_means"].distance(mean, least), _chance(expected + mean, expected, events * values))
-        chance = _chance(value, expected, events)
-        off, jump = _least(off, chance), _least(jump, chance)
+        level = scale.material(known["recent_means"].distance(mean, least), expected + mean, expected)
+        level = scale.at_most(level, _LEVEL_LIMIT * scale.chance(expected + mean, expected, events * values))
+        chance = _POINT_LIMIT * scale.chance(value, expected, events)
+        off, jump = scale.at_most(off, chance), scale.at_most(jump, chance)
+        if self._returned(value):
+            off, jump, level = 0.0, 0.0, 0.0
+        if self._returned(expected + mean):
+            level = 0.0
+        if count is not None:  # of fewer events than usual, a ratio or percentile varies more
+            certain = min(math.sqrt(count / (known["counts"].mean or count)), 1.0)
+            off, jump, level = off * certain, jump * certain, level * certain
         score, kind, deviations = max(
             (abs(off) / _POINT_LIMIT, "value", off),
             (abs(jump) / _POINT_LIMIT, "jump", jump),
@@ -167,12 +188,19 @@ class Detector:
         )
         return score, _reason(kind, deviations, cyclic) if score >= THRESHOLD else ""
 
-    def _raises(self, score: float) -> bool:
+    def _returned(self, root: float) -> bool:
+        """Whether a value is what was expected before a recent alarm: the recent level has learned the incident."""
+        reach = _POINT_LIMIT * self._estimates["residuals"].deviation
+        return self._since_alarm < _RETURN and abs(root - self._before_alarm) <= reach
+
+    def _raises(self, score: float, expected: float) -> bool:
         """Whether a score is an alarm: above the bar, and not within `QUIET` values of another."""
         self._bar *= _BAR_KEPT
         self._since_alarm += 1
         if score < THRESHOLD * (1.0 + self._bar) or self._since_alarm < QUIET:
             return False
+        if self._since_alarm >= _RETURN:
+            self._before_alarm = expected
         self._bar += _BAR_RISE
         self._since_alarm = 0
         return True
@@ -193,8 +221,9 @@ class Detector:
         _clipped(known["residuals"], residual, clip)
         _clipped(known["recent_means"], known["recent"].mean, clip)
         known["level"].add(value)
-        for profile in self._profiles:
-            profile.add(value)
+        reach = clip * known["residuals"].deviation if math.isfinite(clip) else math.inf
+        for profile in self._profiles:  # an incident must not become what is usual at its time of day
+            profile.add(value - residual + min(max(residual, -reach), reach))
         self._negative |= value < 0
         self._seen += 1
 
@@ -203,42 +232,14 @@ class Detector:
         reach = _POINT_LIMIT * residuals.deviation
         middle = expected + residuals.mean
         lower = middle - reach if self._negative else max(middle - reach, 0.0)
-        return Verdict(_square(expected), _square(lower), _square(middle + reach), score, alarm, reason)
+        return Verdict(
+            scale.squared(expected), scale.squared(lower), scale.squared(middle + reach), score, alarm, reason
+        )
 
 
 def _positions(time: datetime) -> tuple[int, int]:
     """Quarter of an hour of the day, hour of the week."""
     return (time.hour * 60 + time.minute) // _BIN_MINUTES, time.weekday() * 24 + time.hour
-
-
-def _against(jump: float, jumps: Estimate, least: float) -> float:
-    """A jump in units of the usual size of jumps, at least ``least``."""
-    usual = max(math.hypot(jumps.deviation, jumps.mean), least)
-    return jump / usual if usual > 0 else 0.0
-
-
-def _root(value: float) -> float:
-    return math.copysign(math.sqrt(abs(value)), value)
-
-
-def _square(root: float) -> float:
-    return root * abs(root)
-
-
-def _chance(root: float, expected: float, events: float) -> float:
-    """How unlikely a share of so many events is by chance alone, in standard deviations of a binomial.
-
-    Both are roots of shares. Their arcsine varies alike for every share: right for rare things too.
-    """
-    if math.isinf(events):
-        return math.inf
-    angle, usual = (math.asin(min(max(part, 0.0), 1.0)) for part in (root, expected))
-    return 2.0 * math.sqrt(events) * abs(angle - usual)
-
-
-def _least(deviations: float, limit: float) -> float:
-    """The deviations, no more than a limit, with their sign."""
-    return math.copysign(min(abs(deviations), limit), deviations)
 
 
 def _clipped(estimate: Estimate, value: float, clip: float) -> None:

@@ -1,6 +1,7 @@
-"""The anomaly detector against labelled series."""
+"""The anomaly detector against labelled series and the generator's incidents; and let the stream learn anew."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,21 +11,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from clickstream.anomalies import incidents
     from clickstream.anomalies.nab import Series, Tally
 
 console = Console()
 errors = Console(stderr=True)
-anomalies = typer.Typer(help="How well the anomaly detector of metric series does.", no_args_is_help=True)
+anomalies = typer.Typer(help="How well the anomalies of metrics are found.", no_args_is_help=True)
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+_START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday: what is simulated does not depend on the day of the run
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the front door."""
     app.add_typer(anomalies, name="anomalies")
-
-
-@anomalies.callback()
-def _group() -> None:
-    """A group of commands, also while it has one."""
 
 
 @anomalies.command()
@@ -58,14 +57,92 @@ def score(
     console.print(_table(rows, total(tallies)))
 
 
+@anomalies.command()
+def check(
+    days: Annotated[int, typer.Option(help="simulated days, from a cold start", min=1, max=366)] = 14,
+    rate: Annotated[float, typer.Option(help="records/s, averaged over a week", min=0.1, max=1_000)] = 50.0,
+    seed: Annotated[int, typer.Option(help="of the simulation", min=0)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+) -> None:
+    """The generator's incidents against what the stream's detectors find in its traffic.
+
+    Recall: incidents whose own metric raised an alarm. Precision: episodes of alarms that belong to an incident.
+    Nothing is started and nothing is written. docs/anomalies.md says how it counts.
+
+    Examples: [bold]clickstream anomalies check[/], [bold]clickstream anomalies check --seed 7 --days 28 --json[/]
+    """
+    from clickstream.anomalies import incidents, simulated
+    from clickstream.anomalies.series import Series
+    from clickstream.generator import GeneratorOptions, schedule
+
+    options = GeneratorOptions(rate=rate, seed=seed)
+    with Progress(*_COLUMNS, console=errors, transient=True) as bar:
+        task = bar.add_task("minutes", total=days * 1_440)
+        minutes = simulated.minutes(options, _START, days * 1_440, lambda more: bar.advance(task, more))
+    series, start_ms = Series(), int(_START.timestamp()) * 1_000
+    alarms = [alarm for minute in minutes for alarm in series.observe(minute)]
+    injected = schedule.incidents(options, start_ms, start_ms + days * schedule.DAY_MS)
+    rows = incidents.tallies(alarms, injected)
+    everything = sum(rows.values(), incidents.Tally())
+    if as_json:
+        found = {"days": days, "rate": rate, "seed": seed, **_shares(everything)}
+        typer.echo(json.dumps(found | {"metrics": {name: _shares(tally) for name, tally in rows.items()}}, indent=2))
+        return
+    console.print(_incident_table(rows, everything, f"{rate:g} records/s, days: {days}, seed: {seed}"))
+
+
+@anomalies.command()
+def relearn() -> None:
+    """Let the running stream judge the minutes of the last 14 days anew: after a backfill, or history made later.
+
+    Their anomalies are replaced; older ones stay. Running it twice gives the same.
+
+    Example: [bold]clickstream anomalies relearn[/]
+    """
+    import psycopg
+
+    from clickstream.anomalies.scoring import forget
+    from clickstream.settings import settings
+
+    try:
+        with psycopg.connect(settings().postgres_writer.get_secret_value(), connect_timeout=5) as connection:
+            forget(connection)
+    except psycopg.OperationalError as error:
+        errors.print(f"[red]error:[/] PostgreSQL: {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from None
+    console.print("The stream learns anew from the last 14 days, at once while it runs, else when it starts.")
+
+
+def _shares(tally: "incidents.Tally") -> dict[str, Any]:
+    shares = {"recall": tally.recall, "precision": tally.precision}
+    return {
+        "incidents": tally.incidents,
+        "found": tally.found,
+        "episodes": tally.episodes,
+        "right": tally.right,
+        **{name: None if share is None else round(share, 4) for name, share in shares.items()},
+    }
+
+
+def _incident_table(rows: "dict[str, incidents.Tally]", everything: "incidents.Tally", title: str) -> Table:
+    table = Table(title=title)
+    table.add_column("metric")
+    for name in ("incidents", "found", "recall", "episodes", "right", "precision"):
+        table.add_column(name, justify="right")
+    for name, tally in [*rows.items(), ("all", everything)]:
+        recall, precision = ("-" if share is None else f"{share:.2f}" for share in (tally.recall, tally.precision))
+        cells = (f"{tally.incidents:,}", f"{tally.found:,}", recall, f"{tally.episodes:,}", f"{tally.right:,}")
+        table.add_row(name, *cells, precision, style="bold" if tally is everything else None)
+    return table
+
+
 def _run(series: "list[Series]") -> "list[Tally]":
     """Each series through a detector of its own."""
     from clickstream.anomalies.detector import Detector
     from clickstream.anomalies.nab import tally
 
     tallies = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
+    with Progress(*_COLUMNS, console=errors, transient=True) as bar:
         task = bar.add_task("rows", total=sum(len(one.values) for one in series))
         for one in series:
             bar.update(task, description=one.name)

@@ -32,7 +32,7 @@ _ID_HIGH, _ID_LOW, _VALUE, _ORDER, _USER_HIGH, _USER_LOW, _CLICK_ID = range(40, 
 _LOAD_MS = np.exp(0.55 * NORMAL)
 _MEDIAN_LOAD_MS = np.array([900, 1_500, 1_300, 700])  # desktop, mobile, tablet, crawler
 _DEPTHS = np.array([10, 25, 25, 50, 50, 50, 75, 75, 90, 100])
-_QUANTITIES = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
+_QUANTITIES: I64 = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 3])
 _SECONDS = [f"{ms // 1000:02}.{ms % 1000:03}Z" for ms in range(MINUTE_MS)]
 _VIEW, _CLICK, _SCROLL, _SEARCH = (TYPES.index(name) for name in ("page_view", "click", "scroll", "search"))
 _PURCHASE = TYPES.index("purchase")
@@ -151,14 +151,29 @@ def _referrers(options: GeneratorOptions, rows: Rows) -> list[str | None]:
     return [table[code] for code in where.tolist()]
 
 
+def load_ms(options: GeneratorOptions, rows: Rows) -> I64:
+    """The load time that each row's page view tells, in ms (of other rows: without meaning)."""
+    load = _MEDIAN_LOAD_MS[rows["device"]] * _LOAD_MS[_draw(rows)] * effect(options, SLOW_PAGES, rows["time"], 1.0)
+    return np.asarray(load, dtype=np.int64)
+
+
+def quantities(rows: Rows) -> I64:
+    """How many pieces each row's cart or order event tells (of other rows: without meaning)."""
+    return _QUANTITIES[_draw(rows) % len(_QUANTITIES)]
+
+
+def _draw(rows: Rows) -> I64:
+    """The uniform index from which a row's values follow."""
+    return index(mix(rows["key"], _VALUE))
+
+
 def _properties(options: GeneratorOptions, rows: Rows) -> list[Properties]:
     """What each type of event tells beside the common fields."""
-    bits = mix(rows["key"], _VALUE)
-    draw = index(bits)
+    draw = _draw(rows)
     types, found = rows["type"], np.empty(len(rows), dtype=object)
-    load = _MEDIAN_LOAD_MS[rows["device"]] * _LOAD_MS[draw] * effect(options, SLOW_PAGES, rows["time"], 1.0)
     terms = (rows["code"] - FIRST_CODE[Page.SEARCH]).tolist()
-    products, loads, values = rows["product"].tolist(), load.astype(np.int64).tolist(), draw.tolist()
+    products, loads, values = rows["product"].tolist(), load_ms(options, rows).tolist(), draw.tolist()
+    pieces = quantities(rows).tolist()
     depths = _DEPTHS[draw * len(_DEPTHS) // len(NORMAL)].tolist()
     for row in np.flatnonzero(types == _CLICK).tolist():
         found[row] = Properties(element_id=ELEMENTS[values[row] % len(ELEMENTS)])
@@ -171,9 +186,8 @@ def _properties(options: GeneratorOptions, rows: Rows) -> list[Properties]:
     others = np.flatnonzero(~np.isin(types, (_CLICK, _SCROLL, _SEARCH, _VIEW)))
     orders = hexadecimal(mix(rows["session"], rows["time"] * 64 + _ORDER)[others])
     for row, order, kind in zip(others.tolist(), orders, types[others].tolist(), strict=True):
-        quantity = _QUANTITIES[values[row] % len(_QUANTITIES)]
         order_id = f"O-{order[:12]}" if kind == _PURCHASE else None
-        found[row] = _product(products[row], quantity=quantity, order_id=order_id)
+        found[row] = _product(products[row], quantity=pieces[row], order_id=order_id)
     return found.tolist()
 
 

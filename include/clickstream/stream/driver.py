@@ -1,4 +1,4 @@
-"""Around the slices: take the lease, start Spark from the ledger, keep the pulse, stop cleanly.
+"""Around the slices: take the lease, start Spark from the ledger, keep the pulse, judge minutes, stop cleanly.
 
 Each run has a checkpoint of its own and starts where the ledger stands, so a lost, stale or foreign checkpoint
 cannot exist. Whatever ends the run, the next one takes the lease at once and goes on from the ledger.
@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from clickstream.settings import Settings
 from clickstream.stream.pulse import Pulse
+from clickstream.stream.scorer import Scorer
 from clickstream.stream.topic import EndOffsets, topic_state
 from clickstream.stream.worker import REPORT_SCHEMA, SliceReport, StreamContext, slice_worker, warm
 from clickstream.warehouse import ledger
@@ -64,6 +65,8 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
         dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), partial(_end, stopping)
     )
     pulse.start()  # before the workers: what is stored already is live at once
+    scorer = Scorer(dsn, epoch, settings.topic, EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets)))
+    scorer.start()
     warming = threading.Thread(target=_warm_workers, args=(spark,), name="warm", daemon=True)
     warming.start()  # beside the query's own start, which is the JVM's work
     query = _start_query(spark, settings, offsets, context, pulse)
@@ -71,6 +74,7 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
         _wait(query, pulse, stopping, run_for)
     finally:
         query.stop()
+        scorer.stop()
         pulse.stop()
         end_offsets.close()
     if pulse.lost:

@@ -282,3 +282,40 @@ def test_the_injected_traffic_incidents_are_found() -> None:
     precision = np.mean([any(start <= row < end + 10 for start, end in injected) for row in found])
     assert len(injected) >= 10
     assert recall >= 0.8 and precision >= 0.8, (recall, precision, injected, found)
+
+
+def test_a_small_difference_is_no_incident_however_sure() -> None:
+    steady = (1_000 + noise(300) / 100).tolist()
+
+    assert alarms([*steady, 1_060.0]) == []
+    assert alarms([*steady, 1_120.0]) == [300]
+
+
+def test_coming_back_to_what_was_usual_is_part_of_the_incident() -> None:
+    values = noise(1_000, seed=8)
+    values[300:325] *= 4
+
+    assert [row for row in alarms(values) if 300 <= row < 600] == [300]
+
+
+def test_an_incident_does_not_become_what_is_usual_at_its_time_of_day() -> None:
+    values = busy_days(12)
+    start = 9 * DAY + 100
+    values[start : start + 6] *= 4
+    found = verdicts(values)
+
+    assert any(verdict.alarm for verdict in found[start : start + 6])
+    assert not any(verdict.alarm for verdict in found[start + DAY - 3 : start + DAY + 9])
+    next_day = [found[row].expected / values[row] for row in range(start + DAY, start + DAY + 6)]
+    assert np.mean(next_day) == pytest.approx(1, abs=0.15)
+
+
+def test_a_percentile_of_fewer_events_than_usual_is_believed_less() -> None:
+    usual, few = Detector(), Detector()
+    for row, value in enumerate(noise(300)):
+        for detector in (usual, few):
+            detector.observe(MONDAY + row * FIVE_MINUTES, float(value), count=1_000)
+    time = MONDAY + timedelta(days=2)
+
+    assert usual.observe(time, 130.0, count=1_000).anomalous
+    assert not few.observe(time, 130.0, count=100).anomalous

@@ -1,19 +1,26 @@
-"""The command `anomalies score` as a user calls it."""
+"""The commands `anomalies …` as a user calls them."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
 from clickstream.cli import app
+from clickstream.settings import settings
 
 DATA = Path(os.environ.get("CLICKSTREAM_TEST_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 
 
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["anomalies", *arguments])
+
+
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["anomalies", "score", *arguments])
+    return call("score", *arguments)
 
 
 @pytest.fixture
@@ -72,3 +79,45 @@ def test_a_wrong_folder_is_told_plainly(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "combined_windows.json is missing" in result.output
     assert "Traceback" not in result.output
+
+
+def test_check_counts_every_injected_incident_and_repeats_itself() -> None:
+    arguments = ("check", "--days", "2", "--rate", "10", "--seed", "4", "--json")
+    found = json.loads(call(*arguments).stdout)
+
+    assert (found["days"], found["rate"], found["seed"], found["incidents"]) == (2, 10, 4, 6)
+    metrics = found["metrics"]
+    assert set(metrics) == {"events", "active_users", "conversion", "revenue", "page_load_p75", "rejected_share"}
+    for name in ("incidents", "found", "episodes", "right"):
+        assert found[name] == sum(metric[name] for metric in metrics.values())
+    assert found["found"] >= 4
+    assert json.loads(call(*arguments).stdout) == found
+
+
+def test_check_tells_a_table() -> None:
+    result = call("check", "--days", "1", "--rate", "1")
+
+    assert result.exit_code == 0, result.output
+    assert "recall" in result.output and "page_load_p75" in result.output
+
+
+def test_relearn_forgets_what_the_detectors_know(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKSTREAM_POSTGRES_WRITER", database.writer)
+    settings.cache_clear()
+    with psycopg.connect(database.writer, autocommit=True) as connection:
+        connection.execute("insert into clickstream.anomaly_state values ('events', now(), '{}')")
+        result = call("relearn")
+        left = connection.execute("select count(*) from clickstream.anomaly_state").fetchone()
+    settings.cache_clear()
+
+    assert (result.exit_code, left) == (0, (0,)), result.output
+
+
+def test_relearn_without_postgresql_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKSTREAM_POSTGRES_WRITER", "host=127.0.0.1 port=1 dbname=clickstream")
+    settings.cache_clear()
+    result = call("relearn")
+    settings.cache_clear()
+
+    assert result.exit_code == 1
+    assert "PostgreSQL" in result.output and "Traceback" not in result.output
