@@ -7,18 +7,22 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psycopg
 import redis
+from numpy.typing import NDArray
 from psycopg.rows import DictRow, dict_row
 
 from clickstream.counts import LOAD_BUCKET_BASE
+from clickstream.settings import settings
 from clickstream.warehouse.frames import statement
 from clickstream.warehouse.ledger import LeaseLostError
 
 EXPIRY_SECONDS = 60
+_QUERIES = ("sessions", "pages", "series", "page_loads", "anomalies")  # files of sql/live
 
 # One script, so that a reader never sees half and an old driver, whose epoch is lower, writes nothing.
 # ARGV: epoch, expiry, JSON of {key: {type, value}}.
@@ -44,11 +48,13 @@ return 0
 
 @dataclass(frozen=True)
 class Performance:
-    """What only the driver knows: rates and times of the pipeline itself."""
+    """What only the driver knows: the pipeline's own rates, waiting records and times."""
 
-    events_per_second: float
-    lag_events: int
+    read_per_second: float
+    stored_per_second: float
+    lag: dict[int, int]  # partition → records that wait in Kafka
     batch_ms: float
+    stage_ms: dict[str, float]
     latency_ms: tuple[float, float, float]  # p50, p95, p99 from Kafka time to visible in Redis
 
 
@@ -63,41 +69,83 @@ class Live:
 
     def publish(self, performance: Performance, now: datetime) -> None:
         """Write every key anew. Raises LeaseLostError when a newer epoch has written, and the clients' errors."""
-        keys = self._figures(performance, now)
+        keys = _keys(self._read(now), performance, now)
         newer = self._script(args=[self._epoch, EXPIRY_SECONDS, json.dumps(keys)])
         if newer:
             raise LeaseLostError(f"epoch {self._epoch} may not publish: epoch {newer} does")
 
-    def _figures(self, performance: Performance, now: datetime) -> dict[str, dict[str, Any]]:
-        active = self._rows("active_users", now)[0]
-        conversion = self._rows("conversion", now)[0]
-        series = {row.pop("minute"): json.dumps(row) for row in self._rows("series", now)}
-        p50, p95, p99 = performance.latency_ms
-        figures = {
-            "events_per_second": round(performance.events_per_second, 1),
-            "lag_events": performance.lag_events,
-            "batch_ms": round(performance.batch_ms),
-            "latency_p50_ms": round(p50),
-            "latency_p95_ms": round(p95),
-            "latency_p99_ms": round(p99),
-            "page_load_p75_ms": round(load_percentile(self._rows("page_loads", now), 0.75)),
-        }
-        return {
-            "live:active_users": _pairs("hash", {"5m": active["users_5m"], "30m": active["users_30m"]}),
-            "live:pages": _pairs("zset", {row["page_path"]: row["views"] for row in self._rows("pages", now)}),
-            "live:conversion": _pairs("hash", conversion),
-            "live:performance": _pairs("hash", figures),
-            "live:series": _pairs("hash", series),
-            "live:anomalies": {"type": "string", "value": json.dumps(self._rows("anomalies", now))},
-            "live:as_of": {"type": "string", "value": now.astimezone(UTC).isoformat(timespec="milliseconds")},
-        }
-
-    def _rows(self, name: str, now: datetime) -> list[DictRow]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement(f"live/{name}.sql"), {"now": now}).fetchall()
+    def _read(self, now: datetime) -> dict[str, list[DictRow]]:
+        """The rows of each query: of one state of the database, in one round trip."""
+        values = {"now": now, "gap": timedelta(seconds=settings().session_gap_seconds)}
+        cursors = {name: self._connection.cursor(row_factory=dict_row) for name in _QUERIES}
+        with self._connection.pipeline(), self._connection.transaction():
+            self._connection.execute("set transaction isolation level repeatable read, read only")
+            for name, cursor in cursors.items():
+                cursor.execute(statement(f"live/{name}.sql"), values)
+        return {name: cursor.fetchall() for name, cursor in cursors.items()}
 
 
-def _pairs(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _keys(rows: dict[str, list[DictRow]], performance: Performance, now: datetime) -> dict[str, dict[str, Any]]:
+    """Every key with its type and value, from the rows of _QUERIES."""
+    visits, traffic = rows["sessions"][0], rows["series"]
+    pages = {row["page_path"]: row["views"] for row in rows["pages"] if row["page_path"] is not None}
+    groups = {row["page_group"]: row["views"] for row in rows["pages"] if row["page_path"] is None}
+    revenue = float(sum(row["revenue"] for row in traffic))
+    stages = {stage: round(ms, 1) for stage, ms in performance.stage_ms.items()}
+    return {
+        "live:active_users": _pairs("hash", {"5m": visits["users_5m"], "30m": visits["users_30m"]}),
+        "live:pages": _pairs("zset", pages),
+        "live:page_groups": _pairs("zset", groups),
+        "live:conversion": _pairs("hash", {**_funnel(visits), "revenue": revenue}),
+        "live:performance": _pairs("hash", _performance(performance, load_percentile(rows["page_loads"], 0.75))),
+        "live:lag": _pairs("hash", performance.lag),
+        "live:stages": _pairs("hash", stages),
+        "live:series": _pairs("hash", _series(visits["line"], traffic)),
+        "live:anomalies": {"type": "string", "value": json.dumps(rows["anomalies"])},
+        "live:as_of": {"type": "string", "value": now.astimezone(UTC).isoformat(timespec="milliseconds")},
+    }
+
+
+def _funnel(visits: DictRow) -> dict[str, float]:
+    """How many sessions reached each step, each step's share of the one before, and the share that bought at all."""
+    counts = {step: visits[step] for step in ("sessions", "views", "carts", "checkouts", "purchases")}
+    return {
+        **counts,
+        "view_rate": _share(counts["views"], counts["sessions"]),
+        "cart_rate": _share(counts["carts"], counts["views"]),
+        "checkout_rate": _share(counts["checkouts"], counts["carts"]),
+        "purchase_rate": _share(counts["purchases"], counts["checkouts"]),
+        "conversion_rate": _share(visits["converted"], counts["sessions"]),
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _performance(performance: Performance, page_load_p75: float) -> dict[str, float]:
+    p50, p95, p99 = performance.latency_ms
+    return {
+        "events_per_second": round(performance.read_per_second, 1),
+        "stored_per_second": round(performance.stored_per_second, 1),
+        "lag_events": sum(performance.lag.values()),
+        "batch_ms": round(performance.batch_ms),
+        "latency_p50_ms": round(p50),
+        "latency_p95_ms": round(p95),
+        "latency_p99_ms": round(p99),
+        "page_load_p75_ms": round(page_load_p75),
+    }
+
+
+def _series(line: dict[str, dict[str, int]], traffic: Iterable[DictRow]) -> dict[str, str]:
+    """A JSON object for each minute of `line`, which has them all; zeros where nothing happened."""
+    nothing = {"events": 0, "page_views": 0, "purchases": 0, "revenue": 0}
+    counted = {row["minute"]: {name: row[name] for name in nothing} for row in traffic}
+    figures = {minute: {**counted.get(minute, nothing), **visits} for minute, visits in line.items()}
+    return {minute: json.dumps(values, default=float) for minute, values in figures.items()}
+
+
+def _pairs(kind: str, fields: dict[Any, Any]) -> dict[str, Any]:
     """A hash or sorted set as the script takes it: one flat list of names and values, as text (Lua rounds)."""
     return {"type": kind, "value": [str(item) for pair in fields.items() for item in pair]}
 
@@ -114,37 +162,34 @@ def load_percentile(histogram: Iterable[DictRow], share: float) -> float:
     return 0.0
 
 
-class Latencies:
-    """Times from Kafka to visible, of the last minute: batches wait until a publication has shown them."""
+class Flow:
+    """What a publication made visible in the last minute: how much, and how long after Kafka had it."""
 
     def __init__(self, clock: Callable[[], float], window_seconds: float = 60) -> None:
         self._clock = clock
         self._window = window_seconds
-        self._shown: deque[tuple[float, float, int]] = deque()  # when shown, latency ms, events
+        # when shown; latency in ms and number of records (2 × n); events stored
+        self._shown: deque[tuple[float, NDArray[np.float64], int]] = deque()
 
-    def show(self, kafka_ms: Iterable[tuple[int, int]]) -> None:
-        """Count (Kafka time in Unix ms, events) pairs as visible now."""
+    def show(self, kafka_ms: Iterable[tuple[int, int]], stored: int) -> None:
+        """Count (Kafka time in Unix ms, records) pairs, of which so many events are new, as visible now."""
         now = self._clock()
-        self._shown.extend((now, now * 1_000 - at, events) for at, events in kafka_ms)
-        while self._shown and self._shown[0][0] < now - self._window:
+        pairs = np.array(list(kafka_ms), dtype=np.float64).reshape(-1, 2)
+        self._shown.append((now, np.stack([now * 1_000 - pairs[:, 0], pairs[:, 1]]), stored))
+        while self._shown[0][0] < now - self._window:
             self._shown.popleft()
 
-    def events_per_second(self, seconds: float = 10) -> float:
-        """Events made visible in the last seconds, per second."""
+    def per_second(self, seconds: float = 10) -> tuple[float, float]:
+        """Records read and events stored of what was shown in the last seconds, per second."""
         since = self._clock() - seconds
-        return sum(events for shown, _, events in self._shown if shown >= since) / seconds
+        recent = [(latencies[1].sum(), stored) for shown, latencies, stored in self._shown if shown >= since]
+        return float(sum(read for read, _ in recent)) / seconds, sum(stored for _, stored in recent) / seconds
 
-    def percentiles(self, *shares: float) -> tuple[float, ...]:
-        """Latency in ms at each share of the events; zeros when nothing was shown."""
-        ordered = sorted((latency, events) for _, latency, events in self._shown)
-        total = sum(events for _, events in ordered)
-        return tuple(_weighted(ordered, share * total) for share in shares)
-
-
-def _weighted(ordered: list[tuple[float, int]], wanted: float) -> float:
-    seen = 0
-    for latency, events in ordered:
-        seen += events
-        if seen >= wanted:
-            return latency
-    return 0.0
+    def latency_ms(self, *shares: float) -> tuple[float, ...]:
+        """The latency at each share of the records; zeros when nothing was shown."""
+        latency, records = np.hstack([np.empty((2, 0)), *(latencies for _, latencies, _ in self._shown)])
+        if not len(latency):
+            return tuple(0.0 for _ in shares)
+        order = np.argsort(latency)
+        reached = np.cumsum(records[order])
+        return tuple(float(latency[order][np.searchsorted(reached, share * reached[-1])]) for share in shares)

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("live")
 def test_the_tables_have_typed_columns(redis_server: Redis) -> None:
     tables = query_live(redis_server.url(), "tables")
     assert list(tables) == [
-        "live_active_users", "live_pages", "live_conversion", "live_funnel", "live_performance", "live_series",
-        "live_anomalies",
+        "live_active_users", "live_pages", "live_page_groups", "live_conversion", "live_funnel", "live_performance",
+        "live_lag", "live_stages", "live_series", "live_anomalies",
     ]  # fmt: skip
     assert tables["live_pages"] == {"page_path": "TEXT", "views": "REAL", "as_of": "TIMESTAMP"}
     assert tables["live_series"]["minute"] == "TIMESTAMP"

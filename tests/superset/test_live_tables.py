@@ -25,9 +25,12 @@ def test_a_missing_key_gives_no_rows(table: str, nothing: object) -> None:
     [
         ("live_active_users", {"5m": "3", "30m": "8"}),
         ("live_pages", [("/", 4.0)]),
+        ("live_page_groups", [("Product", 4.0)]),
         ("live_conversion", {"sessions": "1"}),
         ("live_funnel", {"sessions": "1"}),
         ("live_performance", {"batch_ms": "1"}),
+        ("live_lag", {"0": "1"}),
+        ("live_stages", {"spark": "1.5"}),
         ("live_series", {"2026-06-01T11:59:00Z": "{}"}),
         ("live_anomalies", json.dumps([{"minute": "2026-06-01T11:59:00Z"}])),
     ],
@@ -52,6 +55,11 @@ def test_the_funnel_has_a_row_a_step_with_its_shares() -> None:
         (4, "Checkout begun", 0, 0.0, 0.0),
         (5, "Purchase", 0, 0.0, 0.0),
     ]
+
+
+def test_lag_and_stages_have_a_row_each() -> None:
+    assert [(row["partition"], row["records"]) for row in rows("live_lag", {"10": "7", "9": "0"})] == [(9, 0), (10, 7)]
+    assert [(row["stage"], row["ms"]) for row in rows("live_stages", {"spark": "1.5"})] == [("spark", 1.5)]
 
 
 def test_minutes_come_in_order_and_the_one_that_still_fills_is_marked() -> None:

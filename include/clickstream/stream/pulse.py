@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ import psycopg
 import redis
 from confluent_kafka import KafkaException
 
-from clickstream.live import Latencies, Live, Performance
+from clickstream.live import Flow, Live, Performance
 from clickstream.stream.topic import EndOffsets
 from clickstream.stream.worker import SliceReport
 from clickstream.warehouse import ledger
@@ -20,6 +21,9 @@ from clickstream.warehouse import ledger
 log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 1.0
+# One process reads the live figures, without compiling: the other cores are the stream's.
+_OPTIONS = "-c statement_timeout=10s -c jit=off -c max_parallel_workers_per_gather=0"
+_MAX_PENDING = 1_000  # reports; a Redis that is away for long must not fill the memory
 
 
 class Pulse(threading.Thread):
@@ -47,9 +51,11 @@ class Pulse(threading.Thread):
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._pending: list[tuple[int, int]] = []
+        self._pending: deque[SliceReport] = deque(maxlen=_MAX_PENDING)
         self._batch_ms = 0.0
-        self._latencies = Latencies(time.time)
+        self._stage_ms: dict[str, float] = {}
+        self._publish_ms = 0.0
+        self._flow = Flow(time.time)
         self._connection: psycopg.Connection | None = None
         self._trouble = ""
         self._submitters = _submitters()
@@ -58,15 +64,15 @@ class Pulse(threading.Thread):
     def batch_done(self, reports: list[SliceReport], batch_ms: float) -> None:
         """Take a batch's reports and publish at once."""
         with self._lock:
-            self._batch_ms = batch_ms
-            for report in reports:
-                self._applied[report.partition] = report.next_offset
-                self._pending.extend(report.kafka_ms)
+            self._batch_ms, self._stage_ms = batch_ms, batch_stages(reports, batch_ms)
+            self._applied.update({report.partition: report.next_offset for report in reports})
+            self._pending.extend(reports)
         self._wake.set()
 
     def run(self) -> None:
         """Beat until stopped or the lease is lost."""
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 self._beat()
                 self._say("")
@@ -79,7 +85,9 @@ class Pulse(threading.Thread):
             if _submitters() != self._submitters:
                 self._give_up("spark-submit, or the process that started it, is gone: its driver ends too")
                 return
-            self._wake.wait(PERIOD_SECONDS)
+            worked = min(time.monotonic() - began, PERIOD_SECONDS)
+            self._stopping.wait(worked)  # however often batches end, at most half of a core is the live view's
+            self._wake.wait(PERIOD_SECONDS - worked)
             self._wake.clear()
         self._disconnect()
 
@@ -93,26 +101,38 @@ class Pulse(threading.Thread):
         connection = self._connected()
         ledger.renew(connection, self._epoch)
         with self._lock:
-            shown, self._pending = self._pending, []
-            batch_ms, applied = self._batch_ms, dict(self._applied)
+            shown, self._pending = self._pending, deque(maxlen=_MAX_PENDING)
+            applied, batch_ms, stage_ms = dict(self._applied), self._batch_ms, self._stage_ms
+        began = time.perf_counter()
         try:
-            Live(connection, self._redis, self._epoch).publish(self._performance(batch_ms, applied), datetime.now(UTC))
+            performance = self._performance(applied, batch_ms, stage_ms)
+            Live(connection, self._redis, self._epoch).publish(performance, datetime.now(UTC))
         except Exception:
             with self._lock:  # not shown yet: their latency goes on counting
-                self._pending = shown + self._pending
+                self._pending = deque([*shown, *self._pending], maxlen=_MAX_PENDING)
             raise
-        self._latencies.show(shown)
+        self._publish_ms = (time.perf_counter() - began) * 1_000
+        pairs = [pair for report in shown for pair in report.kafka_ms]
+        self._flow.show(pairs, sum(report.accepted for report in shown))
 
-    def _performance(self, batch_ms: float, applied: dict[int, int]) -> Performance:
-        lag = sum(end - applied.get(partition, end) for partition, end in self._end_offsets.read().items())
-        p50, p95, p99 = self._latencies.percentiles(0.50, 0.95, 0.99)
-        return Performance(self._latencies.events_per_second(), max(lag, 0), batch_ms, (p50, p95, p99))
+    def _performance(self, applied: dict[int, int], batch_ms: float, stage_ms: dict[str, float]) -> Performance:
+        ends = self._end_offsets.read()
+        p50, p95, p99 = self._flow.latency_ms(0.50, 0.95, 0.99)
+        read, stored = self._flow.per_second()
+        return Performance(
+            read_per_second=read,
+            stored_per_second=stored,
+            lag={partition: max(end - applied.get(partition, end), 0) for partition, end in ends.items()},
+            batch_ms=batch_ms,
+            stage_ms={**stage_ms, "publish": self._publish_ms},
+            latency_ms=(p50, p95, p99),
+        )
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             name = f"{ledger.APPLICATION}:{self._epoch}"
             self._connection = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=5, application_name=name, options="-c statement_timeout=10s"
+                self._dsn, autocommit=True, connect_timeout=5, application_name=name, options=_OPTIONS
             )
         return self._connection
 
@@ -132,6 +152,13 @@ class Pulse(threading.Thread):
         self.lost = why
         self._disconnect()
         self._on_lost()
+
+
+def batch_stages(reports: list[SliceReport], batch_ms: float) -> dict[str, float]:
+    """Where a batch's time went, ms by stage: those of its slowest slice, and `spark`, the rest of the batch."""
+    slices = [report.stage_ms for report in reports]
+    slowest = max(slices, key=lambda stages: sum(stages.values()), default={})
+    return {**slowest, "spark": max(batch_ms - sum(slowest.values()), 0.0)}
 
 
 def _submitters() -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """What a Spark Python worker does with one partition slice: Arrow in, one transaction, a report out."""
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -29,10 +30,12 @@ class StreamContext:
 
 
 class SliceReport(msgspec.Struct):
-    """What the driver learns of an applied slice. `kafka_ms`: (Kafka time in Unix ms, events) pairs."""
+    """What the driver learns of an applied slice: times of its stages in ms, (Kafka time in Unix ms, records) pairs."""
 
     partition: int
     next_offset: int
+    accepted: int
+    stage_ms: dict[str, float]
     kafka_ms: list[tuple[int, int]]
 
 
@@ -40,14 +43,16 @@ def slice_worker(context: StreamContext) -> Callable[[Iterator[pa.RecordBatch]],
     """The function for `mapInArrow`. Columns in: value, partition, offset, timestamp, history."""
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        began = time.perf_counter()
         filled = [batch for batch in batches if batch.num_rows]
+        read_ms = (time.perf_counter() - began) * 1_000
         if not filled:
             return
         table = pa.Table.from_batches(filled)
         applied = _writer(context).apply(_read_slice(table, context))
         _settle()
         if applied is not None:
-            yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied))]})
+            yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied, read_ms))]})
 
     return apply
 
@@ -70,7 +75,7 @@ def _read_slice(table: pa.Table, context: StreamContext) -> Slice:
     return Slice(context.topic, partitions[0], context.partitions, records)
 
 
-def _report(applied: Applied) -> SliceReport:
+def _report(applied: Applied, read_ms: float) -> SliceReport:
     """Kafka times in buckets of 10 ms, or as coarse as keeps the report small while catching up."""
     times = applied.kafka_ms
     width = max(10, int(np.ptp(times)) // _MAX_LATENCY_BUCKETS)
@@ -78,6 +83,8 @@ def _report(applied: Applied) -> SliceReport:
     return SliceReport(
         partition=applied.partition,
         next_offset=applied.next_offset,
+        accepted=applied.accepted,
+        stage_ms={"read": read_ms, **applied.stage_ms},
         kafka_ms=list(zip(buckets.tolist(), events.tolist(), strict=True)),
     )
 

@@ -54,14 +54,16 @@ def _count(text: str | None) -> int | None:
 _CONVERT: dict[type, Callable[[str | None], Any]] = {int: _count, float: _number}
 _ACTIVE_USERS = {"users_5m": "5m", "users_30m": "30m"}
 _CONVERSION = {
-    "sessions": int, "views": int, "carts": int, "checkouts": int, "purchases": int,
-    "conversion_rate": float, "revenue": float,
+    "sessions": int, "views": int, "carts": int, "checkouts": int, "purchases": int, "view_rate": float,
+    "cart_rate": float, "checkout_rate": float, "purchase_rate": float, "conversion_rate": float, "revenue": float,
 }  # fmt: skip
 _PERFORMANCE = {
-    "events_per_second": float, "lag_events": int, "batch_ms": float, "latency_p50_ms": float,
-    "latency_p95_ms": float, "latency_p99_ms": float, "page_load_p75_ms": float,
+    "events_per_second": float, "stored_per_second": float, "lag_events": int, "batch_ms": float,
+    "latency_p50_ms": float, "latency_p95_ms": float, "latency_p99_ms": float, "page_load_p75_ms": float,
 }  # fmt: skip
-_SERIES = {"events": int, "page_views": int, "purchases": int, "revenue": float}
+_SERIES = {
+    "events": int, "page_views": int, "purchases": int, "revenue": float, "active_users": int, "sessions": int,
+}  # fmt: skip
 _ANOMALIES = {
     "metric": str, "minute": datetime, "value": float, "expected": float, "lower_bound": float,
     "upper_bound": float, "score": float, "reason": str,
@@ -76,9 +78,12 @@ def _active_users(fields: Mapping[str, str]) -> Iterator[Row]:
     yield {column: _count(fields.get(field)) for column, field in _ACTIVE_USERS.items()}
 
 
-def _pages(members: Sequence[tuple[str, float]]) -> Iterator[Row]:
-    for page, views in members:
-        yield {"page_path": page, "views": int(views)}
+def _views(column: str) -> Callable[[Sequence[tuple[str, float]]], Iterator[Row]]:
+    def rows(members: Sequence[tuple[str, float]]) -> Iterator[Row]:
+        for member, views in members:
+            yield {column: member, "views": int(views)}
+
+    return rows
 
 
 def _one_row(columns: Mapping[str, type]) -> Callable[[Mapping[str, str]], Iterator[Row]]:
@@ -101,6 +106,16 @@ def _funnel(fields: Mapping[str, str]) -> Iterator[Row]:
         }
 
 
+def _lag(fields: Mapping[str, str]) -> Iterator[Row]:
+    for partition in sorted(fields, key=int):
+        yield {"partition": int(partition), "records": int(fields[partition])}
+
+
+def _stages(fields: Mapping[str, str]) -> Iterator[Row]:
+    for stage, milliseconds in fields.items():
+        yield {"stage": stage, "ms": float(milliseconds)}
+
+
 def _series(fields: Mapping[str, str]) -> Iterator[Row]:
     for minute in sorted(fields):
         figures = json.loads(fields[minute])
@@ -114,7 +129,10 @@ def _anomalies(text: str) -> Iterator[Row]:
 
 TABLES: dict[str, LiveTable] = {
     "live_active_users": LiveTable("live:active_users", Kind.HASH, dict.fromkeys(_ACTIVE_USERS, int), _active_users),
-    "live_pages": LiveTable("live:pages", Kind.SORTED_SET, {"page_path": str, "views": int}, _pages),
+    "live_pages": LiveTable("live:pages", Kind.SORTED_SET, {"page_path": str, "views": int}, _views("page_path")),
+    "live_page_groups": LiveTable(
+        "live:page_groups", Kind.SORTED_SET, {"page_group": str, "views": int}, _views("page_group")
+    ),
     "live_conversion": LiveTable("live:conversion", Kind.HASH, _CONVERSION, _one_row(_CONVERSION)),
     "live_funnel": LiveTable(
         "live:conversion",
@@ -123,6 +141,8 @@ TABLES: dict[str, LiveTable] = {
         _funnel,
     ),
     "live_performance": LiveTable("live:performance", Kind.HASH, _PERFORMANCE, _one_row(_PERFORMANCE)),
+    "live_lag": LiveTable("live:lag", Kind.HASH, {"partition": int, "records": int}, _lag),
+    "live_stages": LiveTable("live:stages", Kind.HASH, {"stage": str, "ms": float}, _stages),
     "live_series": LiveTable("live:series", Kind.HASH, {"minute": datetime, "is_complete": bool, **_SERIES}, _series),
     "live_anomalies": LiveTable("live:anomalies", Kind.STRING, _ANOMALIES, _anomalies),
 }

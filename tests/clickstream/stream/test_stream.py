@@ -66,8 +66,7 @@ def test_generated_traffic_arrives_once_and_its_sessions_equal_duckdbs(
     ends = Counter(r.partition for r in records)
     assert audit == [(partition, count, count, count) for partition, count in sorted(ends.items())]
     assert {kind for (kind,) in reader.execute("select distinct event_type from events")} >= set(EVENT_TYPES)
-    expected = independent.sessions(valid)
-    assert reader.execute(independent.STORED).fetchall() == expected
+    assert independent.stored(reader) == independent.recomputed(valid)
     assert job.stop() in STOPPED
 
 
