@@ -114,19 +114,19 @@ def guess_site(lines: Iterator[bytes]) -> str | None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Iterator[bytes], BinaryIO]]:
-    """The lines of a plain or gzip file, and the raw file whose position tells the progress.
+def opened(path: Path | None) -> Iterator[tuple[io.BufferedReader, BinaryIO]]:
+    """The lines of a plain or gzip file, None for standard input, and the raw file whose position tells the progress.
 
-    Raises ReplayError for a file that cannot be read or ends within its gzip stream.
+    Raises ReplayError for a file that cannot be read, is no gzip for all its name, or ends within its gzip stream.
     """
     try:
-        with path.open("rb") as raw:
-            is_gzip = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            unpacked = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-            yield iter(io.BufferedReader(unpacked)), raw
+        with path.open("rb") if path else os.fdopen(0, "rb", closefd=False) as raw:
+            is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
+            if path and path.suffix == ".gz" and not is_gzip:
+                raise ReplayError(f"{path} is not gzip: take .gz off its name if it is plain")
+            yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw, raw
     except (OSError, EOFError, zlib.error) as error:
-        raise ReplayError(f"cannot read {path}: {error}") from error
+        raise ReplayError(f"cannot read {path or 'standard input'}: {error}") from error
 
 
 class RejectedFile:

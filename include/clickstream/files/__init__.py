@@ -1,0 +1,1 @@
+"""Files of contract events, read as the stream reads Kafka: no server, the same functions."""

@@ -1,0 +1,130 @@
+"""Lines through the contract, in processes of their own when there are many of them."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain, islice
+from multiprocessing import get_context, parent_process
+
+import numpy as np
+import polars as pl
+
+from clickstream.files.lines import Block
+from clickstream.slice import DEAD_LETTERS_SCHEMA, EVENTS_SCHEMA, Decoded, Records, decode_slice
+
+EVENT_KEYS = ("event_id", "kafka_offset", "content_hash")
+_NOT_IN_SESSIONS = ("kafka_ms", "history", "page_group", "properties", "product_id", "category", "page_load_ms")
+SESSION_COLUMNS = tuple(name for name in EVENTS_SCHEMA if name not in _NOT_IN_SESSIONS)
+REFUSAL = tuple(name for name in DEAD_LETTERS_SCHEMA if name not in ("payload", "kafka_ms"))
+_FEW_BLOCKS = 8  # are decoded before processes of their own would have started
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How lines are read: `now_ms` (Unix) stands for their Kafka time, `columns` are the events' to keep."""
+
+    now_ms: int
+    future_tolerance_ms: int
+    columns: Sequence[str]
+
+    def decode(self, content: bytes, first: int) -> Decoded:
+        """One record a line; `kafka_offset` is the number of the line, counted from `first`."""
+        lines = content.removesuffix(b"\n").split(b"\n") if content else []
+        if b"\r" in content:
+            lines = [line.removesuffix(b"\r") for line in lines]
+        records = Records(
+            values=pl.Series(lines, dtype=pl.Binary).to_arrow(),  # pyarrow's own way would import pandas
+            offsets=np.arange(first, first + len(lines), dtype=np.int64),
+            kafka_ms=np.full(len(lines), self.now_ms, dtype=np.int64),
+            history=np.zeros(len(lines), dtype=np.bool_),
+        )
+        decoded = decode_slice(records, self.future_tolerance_ms)
+        return Decoded(decoded.events.select(self.columns), decoded.dead_letters.select(REFUSAL))
+
+
+def decoded(blocks: Iterator[Block], reading: Reading) -> Iterator[tuple[Block, Decoded]]:
+    """Each block with what is in it, in order; decoded on all cores when there are more than a few blocks."""
+    few = list(islice(blocks, _FEW_BLOCKS))
+    cores = len(os.sched_getaffinity(0))
+    if len(few) < _FEW_BLOCKS or cores == 1:
+        for block in chain(few, blocks):
+            yield block, reading.decode(block.content, block.first)
+    else:
+        yield from _decoded_apart(chain(few, blocks), reading, cores)
+
+
+def _decoded_apart(blocks: Iterator[Block], reading: Reading, cores: int) -> Iterator[tuple[Block, Decoded]]:
+    # Spawned, not forked: the threads of Arrow and Polars do not survive a fork.
+    pool = ProcessPoolExecutor(cores, get_context("spawn"), _start_worker)
+    waiting: deque[tuple[Block, Future[_Packed]]] = deque()
+    try:
+        for block in blocks:
+            waiting.append((block, _submitted(pool, reading, block)))
+            if len(waiting) > 2 * cores:
+                yield _awaited(*waiting.popleft())
+        while waiting:
+            yield _awaited(*waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, reading: Reading, block: Block) -> "Future[_Packed]":
+    with _fit_for_workers():  # submitting starts them
+        return pool.submit(_decode_packed, reading, block.content, block.first)
+
+
+@contextmanager
+def _fit_for_workers() -> Iterator[None]:
+    """What a process that is started now inherits: one thread of Polars, as there is a worker for each core; no
+    Ctrl-C, which is for their parent, who ends them; and no file of a main module, which would be imported again."""
+    main, environment = vars(sys.modules["__main__"]), dict(os.environ)
+    file = main.pop("__file__", None)
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if file is not None:
+            main["__file__"] = file
+        os.environ.pop("POLARS_MAX_THREADS")
+        os.environ.update(environment)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _awaited(block: Block, packed: "Future[_Packed]") -> tuple[Block, Decoded]:
+    return block, Decoded(*map(pl.read_ipc, packed.result()))
+
+
+_Packed = tuple[bytes, bytes]  # Arrow IPC: pickled frames take three times as long
+
+
+def _decode_packed(reading: Reading, content: bytes, first: int) -> _Packed:
+    found = reading.decode(content, first)
+    return _packed(found.events), _packed(found.dead_letters)
+
+
+def _packed(frame: pl.DataFrame) -> bytes:
+    buffer = BytesIO()
+    frame.write_ipc(buffer)
+    return buffer.getvalue()
+
+
+def _start_worker() -> None:
+    gc.disable()  # a worker lives for one command, and decoding leaves no cycles
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
