@@ -1,93 +1,171 @@
 """A warehouse for tests of the SQL models: events by hand, and the models run as clickstream_models runs them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
+import numpy as np
 import psycopg
+import pyarrow as pa
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-from clickstream.models import funnel_parameters, load_funnels
+from clickstream.funnels.compile import parameters
+from clickstream.funnels.config import load_funnels
 from clickstream.settings import settings
+from clickstream.slice import Records
+from clickstream.warehouse import ledger
+from clickstream.warehouse.apply import Rules, Slice
+from clickstream.warehouse.writer import Writer
 
 NAMESPACE = UUID("b1946ac9-0000-4000-8000-000000000000")
-STEPS = {"v": "view_item", "c": "add_to_cart", "b": "begin_checkout", "p": "purchase"}
+STEPS = {"v": "view_item", "c": "add_to_cart", "b": "begin_checkout", "p": "purchase", "pv": "page_view"}
 NO_INTERVAL = datetime(2026, 1, 31, tzinfo=UTC)
+TOPIC = "t"
+ROOT = Path(__file__).parents[1]
+MODELS_FOLDER = ROOT / "sql" / "models"
+RULES = Rules(gap_ms=1_800_000, late_after_ms=300_000, future_tolerance_ms=300_000)
+_FIREFOX = "Mozilla/5.0 ({}; rv:140.0) Gecko/140.0 Firefox/140.0"
+AGENTS = {
+    "desktop": _FIREFOX.format("X11; Linux x86_64"),
+    "mobile": _FIREFOX.format("Android 15; Mobile"),
+    "tablet": _FIREFOX.format("Android 15; Tablet"),
+}
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+HOURS = ("traffic_hourly", "pages", "page_loads_hourly", "products_hourly", "late_hourly", "journey_flows")
+DAYS = (
+    "traffic_daily", "acquisition_daily", "pages_daily", "products_daily", "session_sizes_daily", "bots_daily",
+)  # fmt: skip
+WEEKS = ("user_weeks", "retention_weekly")
+FUNNEL = ("funnel_users", "funnel_steps", "funnel_times")
+MODELS = (*HOURS, *DAYS, *WEEKS, *FUNNEL, "reconciliation")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One stored event; `parse` reads 'user type DD HH:MM:SS [device [bot]]' of January 2026."""
+    """One event; `parse` reads 'user type DD HH:MM:SS [device [bot]] [key=value …]' of January 2026 (or MM-DD).
+
+    The keys are page, referrer, late (seconds from the event to Kafka) and those of properties.
+    """
 
     user: str
     type: str
     time: datetime
     device: str = "desktop"
     bot: str | None = None
+    page: str = "/"
+    referrer: str | None = None
+    late: float = 0
+    properties: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, text: str) -> "Event":
         user, kind, day, clock, *rest = text.split()
-        return cls(user, STEPS.get(kind, kind), moment(day, clock), *rest)
+        words = dict(word.split("=", 1) for word in rest if "=" in word)
+        known = {name: words.pop(name) for name in ("page", "referrer") if name in words}
+        late = float(words.pop("late", 0))
+        properties = {name: _value(value) for name, value in words.items()}
+        plain = [word for word in rest if "=" not in word]
+        return cls(user, STEPS.get(kind, kind), moment(day, clock), *plain, **known, late=late, properties=properties)
+
+    def value(self) -> bytes:
+        """The Kafka record; its id is made from the content."""
+        document = {
+            "event_id": str(uuid5(NAMESPACE, repr(self))),
+            "event_type": self.type,
+            "event_time": self.time.isoformat(timespec="milliseconds"),
+            "user_id": self.user,
+            "page_url": f"https://shop.test{self.page}",
+            "referrer": self.referrer,
+            "user_agent": BOT if self.bot else AGENTS[self.device],
+            "properties": self.properties,
+        }
+        return json.dumps(document).encode()
 
 
 def moment(day: str, clock: str) -> datetime:
-    """The UTC time of a day of January 2026."""
-    return datetime.fromisoformat(f"2026-01-{day}T{clock}+00:00")
+    """The UTC time of a day of January 2026 (DD), or of 2026 (MM-DD)."""
+    return datetime.fromisoformat(f"2026-{day if '-' in day else f'01-{day}'}T{clock}+00:00")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@cache
+def _statements(path: str) -> list[str]:
+    """The statements of a file of sql/models, split as the operator does (which takes a while)."""
+    return DbApiHook.split_sql_string((MODELS_FOLDER / path).read_text(), strip_semicolon=True)
 
 
 class Warehouse:
-    """A database with events put in as the stream's fold does, and the files of sql/models run on it."""
+    """A database that the stream's fold writes, and the files of sql/models run on it."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, writer: Writer) -> None:
         self.dsn = dsn
-        self.parameters = funnel_parameters("purchase", load_funnels()["purchase"])
+        self.parameters = parameters("purchase", load_funnels()["purchase"])
+        self._writer = writer
+        self._next_offset = 0
 
     def store(self, events: Iterable[Event]) -> None:
-        """Store events, count their minutes and record what changed; ids are made from the content."""
-        with psycopg.connect(self.dsn) as connection:
-            for event in events:
-                connection.execute(
-                    "insert into clickstream.events (event_id, event_time, event_type, user_id, page_url, page_path,"
-                    " referrer_medium, device, browser, bot, properties, kafka_time)"
-                    " values (%s, %s, %s, %s, 'https://shop.test/', '/', 'direct', %s, 'Firefox', %s, '{}', %s)",
-                    [uuid5(NAMESPACE, repr(event)), event.time, event.type, event.user, event.device, event.bot,
-                     event.time],
-                )  # fmt: skip
-                connection.execute(
-                    "insert into clickstream.traffic_minute as m (minute, event_type, device, is_bot, events,"
-                    " revenue_e4) values (date_trunc('minute', %s, 'UTC'), %s, %s, %s, 1, 0)"
-                    " on conflict (minute, event_type, device, is_bot) do update set events = m.events + 1",
-                    [event.time, event.type, event.device, event.bot is not None],
-                )
-                connection.execute(
-                    "insert into clickstream.model_changes (user_id, day) values (%s, %s)",
-                    [event.user, event.time.date()],
-                )
+        """Apply the events as one slice of the stream, in the order that they are given."""
+        given = list(events)
+        self.apply([event.value() for event in given], [event.time + timedelta(seconds=event.late) for event in given])
 
-    def run(self, path: str, run_id: str = "run", start: datetime = NO_INTERVAL, end: datetime = NO_INTERVAL) -> Any:
-        """Run a file of sql/models as SQLExecuteQueryOperator does; the rows of its last statement."""
-        text = (settings().home / "sql" / "models" / path).read_text()
+    def apply(self, values: list[bytes], kafka_times: list[datetime]) -> None:
+        """Apply record values as one slice of the stream; all must be accepted or duplicates."""
+        if not values:
+            return
+        first, self._next_offset = self._next_offset, self._next_offset + len(values)
+        records = Records(
+            pa.array(values, pa.binary()),
+            np.arange(first, self._next_offset, dtype=np.int64),
+            np.array([round(time.timestamp() * 1_000) for time in kafka_times], dtype=np.int64),
+            np.zeros(len(values), dtype=np.bool_),
+        )
+        applied = self._writer.apply(Slice(TOPIC, 0, 1, records))
+        assert applied is not None
+        assert applied.rejected == 0
+
+    def run(
+        self,
+        path: str,
+        run_id: str = "run",
+        start: datetime = NO_INTERVAL,
+        end: datetime = NO_INTERVAL,
+        within: psycopg.Connection | None = None,
+    ) -> Any:
+        """Run a file of sql/models as SQLExecuteQueryOperator does (or `within` a transaction); its last rows."""
         bound = {**self.parameters, "run_id": run_id, "interval_start": start, "interval_end": end}
-        with psycopg.connect(self.dsn) as connection:
-            for statement in DbApiHook.split_sql_string(text, strip_semicolon=True):
+        with nullcontext(within) if within else psycopg.connect(self.dsn) as connection:
+            for statement in _statements(path):
                 cursor = connection.execute(statement, bound)
             return cursor.fetchall() if cursor.description else []
 
     def build(self, run_id: str = "run", start: datetime = NO_INTERVAL, end: datetime = NO_INTERVAL) -> None:
         """A whole run of clickstream_models; raises AssertionError where its gate would stop it."""
-        for path in (
-            "scope/claim.sql", "reconciliation/query.sql", "funnel_users/query.sql", "funnel_steps/query.sql",
-            "reconciliation/checks.sql", "funnel_users/checks.sql", "funnel_steps/checks.sql",
-        ):  # fmt: skip
+        for path in ("scope/claim.sql", *(f"{name}/query.sql" for name in MODELS)):
             self.run(path, run_id, start, end)
+        for name in MODELS:
+            self.run(f"{name}/checks.sql", run_id, start, end)
         [(passed, summary)] = self.run("scope/gate.sql", run_id, start, end)
         assert passed, summary
         self.run("scope/release.sql", run_id, start, end)
+
+    def execute(self, *statements: str) -> None:
+        """Change the database in one transaction."""
+        with psycopg.connect(self.dsn) as connection:
+            for statement in statements:
+                connection.execute(statement)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -96,11 +174,11 @@ class Warehouse:
 
     def funnel_users(self) -> list[tuple[Any, ...]]:
         """All of funnel_users in order."""
-        return self.rows("select * from clickstream.funnel_users order by day, user_id")
+        return self.rows("select * from clickstream.funnel_users order by day, scope_id")
 
     def funnel_steps(self) -> list[tuple[Any, ...]]:
         """All of funnel_steps in order."""
-        return self.rows("select * from clickstream.funnel_steps order by day, device, step")
+        return self.rows("select * from clickstream.funnel_steps order by day, breakdown, value, step")
 
 
 class _Database(Protocol):
@@ -108,8 +186,14 @@ class _Database(Protocol):
 
 
 @pytest.fixture
-def warehouse(database: _Database, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+def warehouse(database: _Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     """A fresh migrated database, written with the rights of clickstream_writer."""
-    monkeypatch.setenv("CLICKSTREAM_HOME", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("CLICKSTREAM_HOME", str(ROOT))
     settings.cache_clear()
-    return Warehouse(database.writer)
+    with psycopg.connect(database.writer) as connection:
+        ledger.starting_offsets(connection, ledger.TopicState(TOPIC, "id", {0: 0}, {0: 0}))
+        epoch = ledger.acquire(connection, "test")
+    writer = Writer(database.writer, epoch, RULES, patience_seconds=30)
+    yield Warehouse(database.writer, writer)
+    writer.close()
+    settings.cache_clear()

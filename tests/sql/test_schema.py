@@ -2,29 +2,33 @@
 
 from pathlib import Path
 
-import pytest
-import yaml
+from clickstream.models import read_models
+from sql_warehouse import MODELS, Warehouse
 
-from sql_warehouse import Warehouse
-
-MODELS = Path(__file__).parents[2] / "sql" / "models"
-NAMES = ["funnel_steps", "funnel_users", "reconciliation"]
+FOLDER = Path(__file__).parents[2] / "sql" / "models"
 
 
-def test_all_models_are_listed() -> None:
-    assert sorted(path.parent.name for path in MODELS.glob("*/query.sql")) == NAMES
-    assert {path.name for name in NAMES for path in (MODELS / name).iterdir()} == {
+def test_every_folder_is_a_model_that_a_run_builds() -> None:
+    assert sorted(path.parent.name for path in FOLDER.glob("*/query.sql")) == sorted(MODELS)
+    assert {path.name for name in MODELS for path in (FOLDER / name).iterdir()} == {
         "query.sql", "schema.yaml", "checks.sql",
     }  # fmt: skip
+    assert sorted(read_models(FOLDER)) == sorted(MODELS)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_schema_is_the_table_s(warehouse: Warehouse, name: str) -> None:
-    schema = yaml.safe_load((MODELS / name / "schema.yaml").read_text())
-    columns = warehouse.rows(
-        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-        f" where attrelid = 'clickstream.{name}'::regclass and attnum > 0 and not attisdropped order by attnum"
-    )
-    assert schema["table"] == name
-    assert [(column, about["type"]) for column, about in schema["columns"].items()] == columns
-    assert all(about["description"] for about in schema["columns"].values())
+def test_schemas_are_those_of_the_tables(warehouse: Warehouse) -> None:
+    for name, model in read_models(FOLDER).items():
+        columns = warehouse.rows(
+            "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+            f" where attrelid = 'clickstream.{name}'::regclass and attnum > 0 and not attisdropped order by attnum"
+        )
+        assert model.table == name
+        assert [(column, about.type) for column, about in model.columns.items()] == columns
+        assert all(about.description for about in model.columns.values())
+
+
+def test_every_file_of_sql_says_what_it_is() -> None:
+    for file in FOLDER.glob("*/*.sql"):
+        header = file.read_text().split("\n\n")[0]
+        for word in ("Parameters:", "Grain: ", "Usage: "):
+            assert word in header, f"{file}: the header does not say {word!r}"

@@ -1,7 +1,6 @@
--- Checks of funnel_steps for the days of this run. Parameters: run_id, funnel, interval_end.
+-- Checks of funnel_steps for the days of this run. Parameters: run_id, interval_end, funnel.
 -- Grain: one row of check_results for each check and data interval. Idempotent.
 -- Usage: clickstream_models, after the models; scope/gate.sql stops the run when one of severity `fail` did not pass.
-insert into clickstream.check_results as known (check_name, interval_end, severity, passed, observed, expected)
 with days as (
     select
         funnel,
@@ -13,7 +12,9 @@ with days as (
 steps as (
     select
         stored.*,
-        lag(stored.users) over (partition by stored.day, stored.device order by stored.step) as users_before
+        lag(stored.users) over (
+            partition by stored.day, stored.breakdown, stored.value order by stored.step
+        ) as users_before
     from clickstream.funnel_steps as stored
     inner join days on stored.funnel = days.funnel and stored.day = days.day
 ),
@@ -21,11 +22,25 @@ steps as (
 listed as (
     select
         entries.day,
-        coalesce(entries.device, '(all)') as device,
+        parts.breakdown,
+        parts.value,
+        step,
         count(*) as users
     from clickstream.funnel_users as entries
     inner join days on entries.funnel = days.funnel and entries.day = days.day
-    group by grouping sets ((entries.day, entries.device), (entries.day))
+    cross join
+        lateral (
+            select
+                '(all)' as breakdown,
+                '(all)' as value
+            union all
+            select
+                key,
+                value
+            from jsonb_each_text(entries.breakdown)
+        ) as parts
+    cross join lateral generate_series(1, entries.reached) as step
+    group by entries.day, parts.breakdown, parts.value, step
 ),
 
 checks (check_name, severity, observed, expected) as (
@@ -37,31 +52,30 @@ checks (check_name, severity, observed, expected) as (
     from steps
     union all
     select
-        'the counts of step 1 are the lengths of the lists',
+        'the counts are the lengths of the lists',
         'fail',
-        count(*) filter (where listed.users is distinct from steps.users),
+        count(*) filter (where coalesce(listed.users, 0) is distinct from steps.users),
         0
     from listed
-    full join (
-        select * from steps
-        where step = 1
-    ) as steps
-        on listed.day = steps.day and listed.device = steps.device
+    full join steps
+        on
+            listed.day = steps.day
+            and listed.breakdown = steps.breakdown
+            and listed.value = steps.value
+            and listed.step = steps.step
 )
 
 select
-    'funnel_steps ' || %(funnel)s || ': ' || check_name,
-    %(interval_end)s::timestamptz,
+    check_name,
     severity,
-    observed = expected,
-    observed || ' rows',
-    expected || ' rows'
-from checks
-on conflict (check_name, interval_end) do update
-    set
-        severity = excluded.severity,
-        passed = excluded.passed,
-        observed = excluded.observed,
-        expected = excluded.expected,
-        checked_at = clock_timestamp()
-returning known.check_name, known.severity, known.passed, known.observed, known.expected;
+    clickstream.keep_check(
+        %(interval_end)s::timestamptz,
+        'funnel_steps ' || %(funnel)s || ': ' || check_name,
+        severity,
+        observed = expected,
+        observed || ' rows',
+        expected || ' rows'
+    ) as passed,
+    observed,
+    expected
+from checks;

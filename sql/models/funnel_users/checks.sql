@@ -1,7 +1,6 @@
--- Checks of funnel_users for the users of this run. Parameters: run_id, funnel, steps, within, interval_end.
--- Grain: one row of check_results for each check and data interval. Idempotent.
+-- Checks of funnel_users for the users of this run. Parameters: run_id, interval_end, funnel, scope, steps, within,
+-- same_day. Grain: one row of check_results for each check and data interval. Idempotent.
 -- Usage: clickstream_models, after the models; scope/gate.sql stops the run when one of severity `fail` did not pass.
-insert into clickstream.check_results as known (check_name, interval_end, severity, passed, observed, expected)
 with built as (
     select entries.*
     from clickstream.model_users as users
@@ -20,6 +19,7 @@ checks (check_name, severity, observed, expected) as (
                 order by at
             )
             or step_at[reached] > step_at[1] + %(within)s::interval
+            or %(same_day)s and day <> (step_at[reached] at time zone 'UTC')::date
             or reached > cardinality(%(steps)s::text[])
         ),
         0
@@ -33,21 +33,33 @@ checks (check_name, severity, observed, expected) as (
         ),
         0
     from built
+    union all
+    select
+        'sessions are stored and of people',
+        'fail',
+        count(*) filter (where sessions.session_id is null or sessions.bot is not null or sessions.quarantined),
+        0
+    from built
+    left join clickstream.sessions on built.scope_id = sessions.session_id::text
+    where
+        %(scope)s = 'session'
+        and not exists (
+            select from clickstream.model_changes as changed
+            where changed.user_id = built.user_id
+        )
 )
 
 select
-    'funnel_users ' || %(funnel)s || ': ' || check_name,
-    %(interval_end)s::timestamptz,
+    check_name,
     severity,
-    observed = expected,
-    observed || ' rows',
-    expected || ' rows'
-from checks
-on conflict (check_name, interval_end) do update
-    set
-        severity = excluded.severity,
-        passed = excluded.passed,
-        observed = excluded.observed,
-        expected = excluded.expected,
-        checked_at = clock_timestamp()
-returning known.check_name, known.severity, known.passed, known.observed, known.expected;
+    clickstream.keep_check(
+        %(interval_end)s::timestamptz,
+        'funnel_users ' || %(funnel)s || ': ' || check_name,
+        severity,
+        observed = expected,
+        observed || ' rows',
+        expected || ' rows'
+    ) as passed,
+    observed,
+    expected
+from checks;

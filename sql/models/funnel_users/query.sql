@@ -1,14 +1,20 @@
--- Who entered an ordered funnel on which day, and how far each got: the list that funnel_steps counts.
--- Parameters: run_id, funnel (text), steps (text[]: event types, all different), within (interval).
--- Grain: one row for each funnel, UTC day of step 1 and user. People only: no declared bots.
--- Semantics: t1 <= t2 <= ... <= tn <= t1 + window; equal times count as in order, other events may lie between.
--- The entry is the first step-1 event of the user and day (by time, then event_id); it gives entered_at and device.
--- The result (reached, step_at) is the furthest step over all starts of that day, of the earliest start on a tie.
+-- Who entered a funnel on which day, and how far each got: the list that funnel_steps counts.
+-- Parameters: run_id; those of clickstream.funnels.compile.parameters: funnel, scope, within (interval), same_day,
+-- step_order, strict_ties, steps (text[]), breakdown (text[]), attribution, attribution_step (integer), types (text[],
+-- null: all), kinds, rules (json).
+-- Grain: one row for each funnel, UTC day of the entry and user (scope session: session). People only: no declared
+-- bots, and nothing of a session that is a bot's or quarantined.
+-- Semantics: docs/funnels.md; which event fills which step is decided by match_funnel (sql/schema/0007.funnels.sql).
 -- Usage: clickstream_models, after scope/claim.sql; one transaction. Builds the users of model_users on each day that
 -- their changed events can reach, and leaves rows alone that stay the same. Idempotent.
+-- Names have no schema, so that `clickstream funnel run` can lay temporary tables before those of the platform.
+set local search_path = clickstream;
+
 set local time zone 'UTC';
 
-select pg_advisory_xact_lock(hashtextextended('clickstream.models', 0));
+set local work_mem = '128MB';
+
+select pg_advisory_xact_lock('funnel_users'::regclass::oid::bigint);
 
 create temporary table funnel_scope (
     user_id text not null,
@@ -16,123 +22,269 @@ create temporary table funnel_scope (
     last_day date not null
 ) on commit drop;
 
--- An event reaches back to the starts of up to `window` before it.
+-- An event changes what its session is, from its start to its end, and reaches back to the starts of up to `within`
+-- before. What is not quarantined lasts at most 3 days, and what joins two sessions lies between them.
 insert into funnel_scope
 select
-    user_id,
-    (first_day::timestamptz - %(within)s::interval)::date,
-    last_day
-from clickstream.model_users
-where run_id = %(run_id)s;
+    users.user_id,
+    (
+        least(users.first_day::timestamptz, min(sessions.started_at))
+        - coalesce(%(within)s::interval, interval '0')
+    )::date,
+    greatest(users.last_day, max(sessions.ended_at)::date)
+from model_users as users
+left join sessions
+    on
+        users.user_id = sessions.user_id
+        and sessions.started_at >= users.first_day::timestamptz - interval '4 days'
+        and sessions.started_at < (users.last_day + 1)::timestamptz
+        and sessions.ended_at >= users.first_day::timestamptz
+where users.run_id = %(run_id)s
+group by users.user_id, users.first_day, users.last_day;
 
 analyze funnel_scope;
 
-create temporary table funnel_events (
+create temporary table funnel_ranges (
+    scope_id text not null,
     user_id text not null,
-    step integer not null,
-    event_time timestamptz not null,
-    event_id uuid not null,
-    device text not null
+    begins timestamptz not null,
+    ends timestamptz not null,
+    first_day date not null,
+    last_day date not null
 ) on commit drop;
 
-insert into funnel_events
+insert into funnel_ranges
 select
-    funnel_scope.user_id,
-    array_position(%(steps)s::text[], events.event_type),
-    events.event_time,
-    events.event_id,
-    events.device
+    user_id as scope_id,
+    user_id,
+    first_day::timestamptz,
+    (last_day + 1)::timestamptz + coalesce(%(within)s::interval, interval '0'),
+    first_day,
+    last_day
 from funnel_scope
-inner join clickstream.events
+where %(scope)s = 'user'
+union all
+select
+    sessions.session_id::text,
+    sessions.user_id,
+    sessions.started_at,
+    sessions.ended_at,
+    funnel_scope.first_day,
+    funnel_scope.last_day
+from funnel_scope
+inner join sessions
     on
-        funnel_scope.user_id = events.user_id
-        and events.event_time >= funnel_scope.first_day::timestamptz
-        and events.event_time < (funnel_scope.last_day + 1)::timestamptz + %(within)s::interval
-where events.bot is null and events.event_type = any(%(steps)s::text[]);
+        funnel_scope.user_id = sessions.user_id
+        and sessions.started_at >= funnel_scope.first_day::timestamptz - interval '4 days'
+        and sessions.started_at < (funnel_scope.last_day + 1)::timestamptz
+        and sessions.ended_at >= funnel_scope.first_day::timestamptz
+where %(scope)s = 'session' and sessions.bot is null and not sessions.quarantined;
 
-create index on funnel_events (user_id, step, event_time);
+analyze funnel_ranges;
 
-analyze funnel_events;
+create temporary table funnel_left_out (
+    user_id text not null,
+    started_at timestamptz not null,
+    ended_at timestamptz not null
+) on commit drop;
 
-create temporary table funnel_built (like clickstream.funnel_users) on commit drop;
+insert into funnel_left_out
+select
+    sessions.user_id,
+    sessions.started_at,
+    sessions.ended_at
+from funnel_scope
+inner join sessions on funnel_scope.user_id = sessions.user_id
+where sessions.bot is not null or sessions.quarantined;
+
+analyze funnel_left_out;
+
+create temporary table funnel_kinds (
+    event_type text,
+    marks integer not null,
+    asks boolean not null
+) on commit drop;
+
+insert into funnel_kinds
+select * from jsonb_to_recordset(%(kinds)s::jsonb) as kinds (event_type text, marks integer, asks boolean);
+
+analyze funnel_kinds;
+
+create temporary table funnel_rules (
+    rule bigint not null,
+    marks integer not null,
+    types text[],
+    page text,
+    url text,
+    conditions jsonb not null
+) on commit drop;
+
+insert into funnel_rules
+select
+    row_number() over (),
+    rules.*
+from
+    jsonb_to_recordset(%(rules)s::jsonb)
+        as rules (marks integer, types text[], page text, url text, conditions jsonb);
+
+create temporary table funnel_conditions (
+    rule bigint not null,
+    name text not null,
+    test text not null,
+    value jsonb not null
+) on commit drop;
+
+insert into funnel_conditions
+select
+    funnel_rules.rule,
+    conditions.*
+from funnel_rules
+cross join jsonb_to_recordset(funnel_rules.conditions) as conditions (name text, test text, value jsonb);
+
+create temporary table funnel_built (like funnel_users) on commit drop;
 
 insert into funnel_built
-with recursive entries as (
-    select distinct on (day, user_id)
-        entry.day,
-        entry.user_id,
-        entry.device,
-        entry.event_time as entered_at
-    from funnel_scope
-    inner join (
-        select
-            event_time::date as day,
-            *
-        from funnel_events
-        where step = 1
-    ) as entry
-        on
-            funnel_scope.user_id = entry.user_id
-            and entry.day between funnel_scope.first_day and funnel_scope.last_day
-    order by entry.day, entry.user_id, entry.event_time, entry.event_id
-),
-
--- From each start the earliest next step: what comes later cannot reach further.
-chains as (
-    select distinct
-        entries.day,
-        entries.user_id,
-        1 as reached,
-        array[starts.event_time] as step_at
-    from entries
-    inner join funnel_events as starts
-        on
-            entries.user_id = starts.user_id
-            and starts.step = 1
-            and entries.entered_at <= starts.event_time
-            and starts.event_time < (entries.day + 1)::timestamptz
-    union all
+with marked as materialized (
     select
-        chains.day,
-        chains.user_id,
-        chains.reached + 1,
-        chains.step_at || next_step.at
-    from chains
-    inner join lateral (
-        select min(following.event_time) as at
-        from funnel_events as following
-        where
-            following.user_id = chains.user_id
-            and following.step = chains.reached + 1
-            and following.event_time >= chains.step_at[chains.reached]
-            and following.event_time <= chains.step_at[1] + %(within)s::interval
-    ) as next_step on true
-    where next_step.at is not null
+        ranges.scope_id,
+        events.event_time,
+        events.event_id,
+        events.device,
+        events.browser,
+        coalesce(named.marks, others.marks) | case
+            when coalesce(named.asks, others.asks)
+                then (
+                    select coalesce(bit_or(rules.marks), 0)
+                    from funnel_rules as rules
+                    where
+                        (rules.types is null or events.event_type = any(rules.types))
+                        and (rules.page is null or events.page_path ~ rules.page)
+                        and (rules.url is null or events.page_url ~ rules.url)
+                        and not exists (
+                            select from funnel_conditions as wanted
+                            where
+                                wanted.rule = rules.rule
+                                and case wanted.test
+                                    when 'equals' then events.properties -> wanted.name is distinct from wanted.value
+                                    when 'in'
+                                        then not coalesce(
+                                            events.properties -> wanted.name
+                                            = any(array(select jsonb_array_elements(wanted.value))),
+                                            false
+                                        )
+                                    when 'exists'
+                                        then wanted.value <> to_jsonb(events.properties ->> wanted.name is not null)
+                                    when '>'
+                                        then
+                                            jsonb_typeof(events.properties -> wanted.name) is distinct from 'number'
+                                            or events.properties -> wanted.name <= wanted.value
+                                    when '<'
+                                        then
+                                            jsonb_typeof(events.properties -> wanted.name) is distinct from 'number'
+                                            or events.properties -> wanted.name >= wanted.value
+                                end
+                        )
+                )
+            else 0
+        end as marks
+    from funnel_ranges as ranges
+    inner join events
+        on
+            ranges.user_id = events.user_id
+            and ranges.begins <= events.event_time
+            and ranges.ends >= events.event_time
+    left join funnel_kinds as named on events.event_type = named.event_type
+    inner join funnel_kinds as others on others.event_type is null
+    where
+        events.bot is null
+        and (%(types)s::text[] is null or events.event_type = any(%(types)s::text[]))
+        and events.event_time >= (select min(begins) from funnel_ranges)
+        and events.event_time <= (select max(ends) from funnel_ranges)
+        and not exists (
+            select from funnel_left_out as left_out
+            where
+                left_out.user_id = events.user_id
+                and left_out.started_at <= events.event_time
+                and left_out.ended_at >= events.event_time
+        )
 ),
 
-results as (
-    select distinct on (day, user_id)
-        day,
-        user_id,
-        reached,
-        step_at
-    from chains
-    order by day asc, user_id asc, reached desc, step_at[1]
+scopes as (
+    select
+        scope_id,
+        array_agg(event_time order by event_time, event_id) as times,
+        array_agg(marks order by event_time, event_id) as marks,
+        bit_or(marks) as seen,
+        array_agg(device order by event_time, event_id) as devices,
+        array_agg(browser order by event_time, event_id) as browsers
+    from marked
+    where marks <> 0
+    group by scope_id
+),
+
+matched as (
+    select
+        ranges.scope_id,
+        ranges.user_id,
+        scopes.times,
+        scopes.devices,
+        scopes.browsers,
+        found.day,
+        found.entry,
+        found.events,
+        case %(attribution)s
+            when 'first' then found.entry
+            when 'last' then found.events[cardinality(found.events)]
+            else found.events[%(attribution_step)s::integer]
+        end as attributed
+    from scopes
+    inner join funnel_ranges as ranges on scopes.scope_id = ranges.scope_id
+    cross join
+        match_funnel(
+            scopes.times, scopes.marks, scopes.seen, cardinality(%(steps)s::text[]), %(step_order)s, %(strict_ties)s,
+            %(within)s::interval, %(same_day)s, ranges.first_day, ranges.last_day
+        ) as found
 )
 
 select
     %(funnel)s,
-    entries.day,
-    entries.user_id,
-    entries.device,
-    entries.entered_at,
-    results.reached,
-    results.step_at
-from entries
-inner join results using (day, user_id);
+    matched.day,
+    matched.scope_id,
+    matched.user_id,
+    matched.times[matched.entry],
+    cardinality(matched.events),
+    array(select matched.times[filling] from unnest(matched.events) as filling),
+    jsonb_strip_nulls(jsonb_build_object(
+        'device',
+        case when 'device' = any(%(breakdown)s::text[]) then coalesce(devices[attributed], '(not reached)') end,
+        'browser',
+        case when 'browser' = any(%(breakdown)s::text[]) then coalesce(browsers[attributed], '(not reached)') end,
+        'channel',
+        case
+            when 'channel' <> all(%(breakdown)s::text[]) then null
+            when attributed is null then '(not reached)'
+            else coalesce(visit.channel, '(none)')
+        end,
+        'entry_page',
+        case
+            when 'entry_page' <> all(%(breakdown)s::text[]) then null
+            when attributed is null then '(not reached)'
+            else coalesce(visit.entry_page, '(none)')
+        end
+    ))
+from matched
+left join lateral (
+    select
+        sessions.channel,
+        sessions.entry_page
+    from sessions
+    where sessions.user_id = matched.user_id and sessions.started_at <= matched.times[matched.attributed]
+    order by sessions.started_at desc
+    limit 1
+) as visit on %(breakdown)s::text[] && array['channel', 'entry_page'];
 
 with gone as (
-    delete from clickstream.funnel_users as stored
+    delete from funnel_users as stored
     using funnel_scope
     where
         stored.funnel = %(funnel)s
@@ -145,7 +297,7 @@ with gone as (
     returning stored.day
 )
 
-insert into clickstream.funnel_days (funnel, day, run_id)
+insert into funnel_days (funnel, day, run_id)
 select distinct
     %(funnel)s,
     day,
@@ -154,14 +306,14 @@ from gone
 on conflict (funnel, day) do update set run_id = excluded.run_id;
 
 with come as (
-    insert into clickstream.funnel_users
+    insert into funnel_users
     select * from funnel_built
-    order by funnel, day, user_id
-    on conflict (funnel, day, user_id) do nothing
+    order by funnel, day, scope_id
+    on conflict (funnel, day, scope_id) do nothing
     returning day
 )
 
-insert into clickstream.funnel_days (funnel, day, run_id)
+insert into funnel_days (funnel, day, run_id)
 select distinct
     %(funnel)s,
     day,
