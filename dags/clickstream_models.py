@@ -1,32 +1,49 @@
 """### The SQL models
 
-Every five minutes: builds the models for the users whose events changed since the last run (late events included) and
+Every five minutes: builds the models for the users and hours that changed since the last run (late events included) and
 for the run's own data interval, then checks them.
 
 | task | what |
 |---|---|
-| `claim` | takes the users to build: changed, left by a failed run, or seen in the data interval |
-| `<funnel>.funnel_users` | who entered a funnel on which day and how far each got |
-| `<funnel>.funnel_steps` | users by day, device and step: counts of `funnel_users` |
+| `claim` | takes what to build: changed, left by a failed run, or in the data interval |
+| `hours.…` | traffic, page loads, products, journeys and late arrivals of the hours; the pages that are known |
+| `days.…` | traffic, acquisition, pages, products, session sizes and bots of the days |
+| `weeks.…` | who came in which week, and retention by cohort |
+| `funnels.…` | for each funnel who entered when, how far they got and how long it took, and the checks of that |
 | `reconciliation` | offsets read = accepted + duplicate + rejected, for each partition |
-| `check_…` | write `check_results` and show them in the log |
+| `check` | the checks of all models but funnels, written to `check_results` and shown in the log |
+| `check_sessions`, `check_…` | sessions of the data interval, and the ranges that `schema.yaml` gives |
 | `gate` | fails when a check of severity `fail` did not pass and names it; warnings are named, too |
+| `funnel_alerts` | judges the step rates that declare an alert, writes `anomalies`, calls webhooks |
 | `release` | forgets what was claimed; without it the next run builds and checks the same again |
 
 A run can be repeated: the same rows come out. To build a past range again:
 `airflow backfill create --dag-id clickstream_models --from-date … --to-date … --reprocess-behavior completed`.
-The SQL is in `sql/models`, the funnels are declared in `sql/funnels.yaml`.
+The SQL is in `sql/models`, the funnels are declared in `sql/funnels.yaml`; docs/models.md tells of each table.
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, TaskGroup, chain
+from airflow.providers.common.sql.operators.sql import SQLColumnCheckOperator, SQLTableCheckOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, TaskGroup, chain, task
 
-from clickstream.models import funnel_parameters, load_funnels
+from clickstream.funnels.compile import parameters
+from clickstream.funnels.config import load_funnels
+from clickstream.models import column_checks
 from clickstream.settings import settings
-from clickstream_sql import BoundSQLCheckOperator
+from clickstream_sql import BoundSQLCheckOperator, run_sql
 
+HOURS = ("traffic_hourly", "page_loads_hourly", "products_hourly", "journey_flows", "late_hourly")
+DAYS = ("traffic_daily", "acquisition_daily", "pages_daily", "products_daily", "session_sizes_daily", "bots_daily")
+WEEKS = ("user_weeks", "retention_weekly")
+FUNNEL = ("funnel_users", "funnel_steps", "funnel_times")
+# The rows that a run built: one run is active at a time.
+BUILT = {
+    "late_hourly": "hour in (select hour from clickstream.model_hours)",
+    "traffic_daily": "day in (select day from clickstream.model_days)",
+    "pages_daily": "day in (select day from clickstream.model_days)",
+    "retention_weekly": "week in (select week from clickstream.retention_weeks)",
+}
 # A run that was triggered by hand without a date has no data interval: it builds what changed.
 RUN = {
     "run_id": "{{ run_id }}",
@@ -35,11 +52,12 @@ RUN = {
 }
 
 
-def run_sql(task_id: str, sql: str, parameters: dict[str, object]) -> SQLExecuteQueryOperator:
-    """A task that runs a file of sql/models in one transaction and logs its last result."""
-    return SQLExecuteQueryOperator(
-        task_id=task_id, sql=sql, parameters=parameters, split_statements=True, show_return_value_in_logs=True
-    )
+@task
+def funnel_alerts() -> None:
+    """Judge the funnels' step rates, write anomalies, call webhooks."""
+    from clickstream.funnels import alerts
+
+    alerts.run()
 
 
 with DAG(
@@ -58,20 +76,51 @@ with DAG(
     },
     tags=["clickstream"],
 ):
-    claim = run_sql("claim", "scope/claim.sql", RUN)
-    reconciliation = run_sql("reconciliation", "reconciliation/query.sql", RUN)
-    check_stream = run_sql("check_stream", "reconciliation/checks.sql", RUN)
+    claim = run_sql("claim", RUN, "scope/claim.sql")
     gate = BoundSQLCheckOperator(task_id="gate", sql="scope/gate.sql", parameters=RUN, retry_on_failure=False)
-    release = run_sql("release", "scope/release.sql", RUN)
-    chain(claim, reconciliation, check_stream, gate, release)
-
-    for name, funnel in load_funnels().items():
-        parameters = {**RUN, **funnel_parameters(name, funnel)}
-        with TaskGroup(name) as group:
-            chain(
-                run_sql("funnel_users", "funnel_users/query.sql", parameters),
-                run_sql("funnel_steps", "funnel_steps/query.sql", parameters),
-                run_sql("check_funnel_users", "funnel_users/checks.sql", parameters),
-                run_sql("check_funnel_steps", "funnel_steps/checks.sql", parameters),
+    release = run_sql("release", RUN, "scope/release.sql")
+    reconciliation = run_sql("reconciliation", RUN, "reconciliation/query.sql")
+    pages = run_sql("pages", RUN, "pages/query.sql")
+    with TaskGroup("hours") as hours:
+        for name in HOURS:
+            run_sql(name, RUN, f"{name}/query.sql")
+    with TaskGroup("days") as days:
+        for name in DAYS:
+            run_sql(name, RUN, f"{name}/query.sql")
+    with TaskGroup("weeks") as weeks:
+        chain(*(run_sql(name, RUN, f"{name}/query.sql") for name in WEEKS))
+    modelled = ("pages", *HOURS, *DAYS, *WEEKS, "reconciliation")
+    check = run_sql("check", RUN, *(f"{name}/checks.sql" for name in modelled))
+    checks = [
+        SQLTableCheckOperator(
+            task_id="check_sessions",
+            table="clickstream.sessions",
+            partition_clause=f"started_at >= '{RUN['interval_start']}' and started_at < '{RUN['interval_end']}'",
+            checks={
+                "page_views_are_events": {"check_statement": "coalesce(bool_and(page_views <= events), true)"},
+                "revenue_has_a_purchase": {"check_statement": "coalesce(bool_and(converted or revenue_e4 = 0), true)"},
+            },
+        ),
+        *(
+            SQLColumnCheckOperator(
+                task_id=f"check_{name}",
+                table=f"clickstream.{name}",
+                column_mapping=column_checks(name),
+                partition_clause=built,
             )
-        chain(claim, group, gate)
+            for name, built in BUILT.items()
+        ),
+    ]
+    with TaskGroup("funnels") as funnels:
+        for name, funnel in load_funnels().items():
+            bound = {**RUN, **parameters(name, funnel)}
+            with TaskGroup(name):
+                chain(
+                    run_sql("build", bound, *(f"{table}/query.sql" for table in FUNNEL)),
+                    run_sql("check", bound, *(f"{table}/checks.sql" for table in FUNNEL)),
+                )
+    chain(claim, [pages, weeks, reconciliation, funnels])
+    chain(pages, hours, days, check)
+    chain([weeks, reconciliation], check, checks, gate)
+    chain(funnels, gate, release)
+    chain(gate, funnel_alerts())

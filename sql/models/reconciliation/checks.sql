@@ -1,9 +1,47 @@
--- Checks of what the stream wrote: the ledger as a whole, the counts of the data interval, and how fresh it is.
+-- Checks of what the stream wrote: the ledger as a whole, the counts of the data interval, the sessions of the last
+-- hour before its end, and how fresh it is.
 -- Parameters: interval_start, interval_end (timestamptz). Grain: one row of check_results for each check and interval.
 -- Usage: clickstream_models, after the models; scope/gate.sql stops the run when one of severity `fail` did not pass.
 -- All is read in one statement, so from one snapshot, while the stream goes on. Idempotent.
-insert into clickstream.check_results as known (check_name, interval_end, severity, passed, observed, expected)
-with checks (check_name, severity, passed, observed, expected) as (
+with hour_events as (
+    select
+        events.user_id,
+        events.event_time
+    from clickstream.events
+    where
+        events.event_time >= %(interval_end)s::timestamptz - interval '1 hour'
+        and events.event_time < %(interval_end)s::timestamptz
+),
+
+hour_sessions as (
+    select
+        sessions.user_id,
+        sessions.started_at,
+        sessions.ended_at,
+        sessions.events,
+        (
+            sessions.started_at >= %(interval_end)s::timestamptz - interval '1 hour'
+            and sessions.ended_at < %(interval_end)s::timestamptz
+        ) as whole
+    from clickstream.sessions
+    where
+        sessions.started_at < %(interval_end)s::timestamptz
+        and sessions.ended_at >= %(interval_end)s::timestamptz - interval '1 hour'
+),
+
+held as (
+    select
+        count(*) as events,
+        count(hour_sessions.user_id) as in_sessions,
+        count(*) filter (where hour_sessions.whole) as in_whole_sessions
+    from hour_events
+    left join hour_sessions
+        on
+            hour_events.user_id = hour_sessions.user_id
+            and hour_events.event_time between hour_sessions.started_at and hour_sessions.ended_at
+),
+
+checks (check_name, severity, passed, observed, expected) as (
     select
         'offsets read = accepted + duplicate + rejected',
         'fail',
@@ -71,21 +109,35 @@ with checks (check_name, severity, passed, observed, expected) as (
         'at most 5 percent'
     from clickstream.stream_slices
     where applied_at >= %(interval_start)s::timestamptz and applied_at < %(interval_end)s::timestamptz
+    union all
+    select
+        'every event of the last hour lies in one session',
+        'fail',
+        in_sessions = events,
+        in_sessions || ' in sessions',
+        events || ' events'
+    from held
+    union all
+    select
+        'sessions of the last hour count their events',
+        'fail',
+        held.in_whole_sessions = counted.events,
+        counted.events || ' counted',
+        held.in_whole_sessions || ' events'
+    from held
+    cross join (
+        select coalesce(sum(events), 0) as events
+        from hour_sessions
+        where whole
+    ) as counted
 )
 
 select
-    'stream: ' || check_name,
-    %(interval_end)s::timestamptz,
+    check_name,
     severity,
-    passed,
     observed,
-    expected
-from checks
-on conflict (check_name, interval_end) do update
-    set
-        severity = excluded.severity,
-        passed = excluded.passed,
-        observed = excluded.observed,
-        expected = excluded.expected,
-        checked_at = clock_timestamp()
-returning known.check_name, known.severity, known.passed, known.observed, known.expected;
+    expected,
+    clickstream.keep_check(
+        %(interval_end)s::timestamptz, 'stream: ' || check_name, severity, passed, observed, expected
+    ) as passed
+from checks;
