@@ -38,11 +38,11 @@ def seed_warehouse(writer_dsn: str) -> None:
         for session in _SESSIONS:
             connection.execute(_SESSION, {"id": uuid.uuid4(), **dict(zip(_FIELDS, session, strict=True))})
         for day, factor in (("2026-06-01", 1), ("2026-05-31", 1_000)):
-            for device, share in (("(all)", 2), ("mobile", 1)):
+            for breakdown, value, share in (("(all)", "(all)", 2), ("device", "mobile", 1)):
                 for step, (name, users) in enumerate(_STEPS, start=1):
                     connection.execute(
-                        "insert into clickstream.funnel_steps values ('purchase', %s, %s, %s, %s, %s, null, %s)",
-                        (day, device, step, name, users * share * factor // 2, users / 40),
+                        "insert into clickstream.funnel_steps values ('purchase', %s, %s, %s, %s, %s, %s, null, %s)",
+                        (day, breakdown, value, step, name, users * share * factor // 2, users / 40),
                     )
 
 
@@ -58,3 +58,50 @@ def seed_live(client: redis.Redis, active: int = 7) -> None:
     for minute, events in (("12:00", 100), ("12:01", 120), ("12:02", 5)):
         figures = {"events": events, "page_views": events // 2, "purchases": 1, "revenue": 10.0}
         client.hset("live:series", f"2026-06-01T{minute}:00Z", json.dumps(figures))
+
+
+def seed_models(writer_dsn: str) -> None:
+    """A row or two in every table that the dashboards beside the live one read, all of yesterday."""
+    with psycopg.connect(writer_dsn) as connection:
+        for statement in _MODELS.split(";"):
+            connection.execute(statement.replace("HOSTILE", HOSTILE_PAGE.replace("'", "''")))
+
+
+_MODELS = """
+insert into clickstream.funnel_users
+select 'purchase', current_date - 1, user_id, user_id, now() - interval '1 day', reached,
+    array_fill(now() - interval '1 day', array[reached]), '{}'
+from (values ('ann', 4), ('HOSTILE', 1)) as list (user_id, reached);
+insert into clickstream.funnel_steps (funnel, day, breakdown, value, step, step_name, users, share_of_first)
+select 'purchase', current_date - 1, breakdown, value, step, 'Step ' || step, 10 - step, (10 - step) / 9.0
+from generate_series(1, 4) as step, (values ('(all)', '(all)'), ('device', 'mobile')) as cut (breakdown, value);
+insert into clickstream.funnel_times values ('purchase', current_date - 1, '1 minute', '5 minutes', 3);
+insert into clickstream.journey_links values
+    (current_date - 1, 1, 'Home', 'HOSTILE', 3), (current_date - 1, 1, 'Home', '(exit)', 2),
+    (current_date - 1, 2, 'HOSTILE', '(exit)', 3);
+insert into clickstream.journey_flows values
+    (date_trunc('hour', now() - interval '1 day'), 'backward', 'Home', 1, '(entrance)', 'Home', 5);
+insert into clickstream.acquisition_daily (
+    day, touch, channel, source, medium, campaign, sessions, users, engaged, converted, revenue_e4
+) select current_date - 1, touch, 'Organic Search', 'google', 'organic', 'HOSTILE', 5, 4, 3, 1, 250000
+from (values ('first'), ('last_non_direct')) as kind (touch);
+insert into clickstream.pages_daily (day, page_path, page_group, views, entrances, exits, bounces, loads, load_p75_ms)
+values (current_date - 1, 'HOSTILE', 'Other', 9, 3, 2, 1, 8, 900);
+insert into clickstream.products_daily (
+    day, product_id, category, views, cart_adds, purchases, quantity, revenue_e4
+) values (current_date - 1, 'HOSTILE', null, 9, 3, 1, 1, 250000);
+insert into clickstream.retention_weekly (cohort_week, week, users, cohort_users)
+values (date_trunc('week', current_date - 7), date_trunc('week', current_date - 7), 9, 9);
+insert into clickstream.reconciliation (
+    topic, partition, first_offset, next_offset, slices, read, accepted, duplicate, rejected
+) values ('clickstream.events', 0, 0, 10, 1, 10, 7, 2, 1);
+insert into clickstream.check_results (check_name, interval_end, severity, passed, observed, expected)
+values ('a check', now() - interval '1 day', 'warn', true, '1', '1');
+insert into clickstream.dead_letters (topic, partition, kafka_offset, kafka_time, reason, detail, payload)
+values ('clickstream.events', 0, 9, now() - interval '1 day', 'not_json', 'HOSTILE', 'x');
+insert into clickstream.late_hourly (
+    hour, read, accepted, history, late, sessions_touched, sessions_reopened, sessions_joined
+) values (date_trunc('hour', now() - interval '1 day'), 10, 8, 0, 2, 2, 1, 0);
+insert into clickstream.bots_daily values (current_date - 1, 'declared', 1, 1, 9, 0.2, 0.3);
+insert into clickstream.anomalies values ('events', now() - interval '1 day', 9, 3, 1, 5, 2, 'HOSTILE')
+"""

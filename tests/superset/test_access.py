@@ -24,7 +24,7 @@ def test_sql_lab_reads_the_warehouse_in_utc(api: Api) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "insert into clickstream.funnel_steps values ('x', '2026-01-01', 'd', 1, 's', 1, null, 1)",
+        "insert into clickstream.funnel_steps values ('x', '2026-01-01', 'd', 'v', 1, 's', 1, null, 1)",
         "delete from clickstream.sessions",
         "create table clickstream.mine (a int)",
         "with gone as (delete from clickstream.sessions returning 1) select * from gone",

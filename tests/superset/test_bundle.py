@@ -37,12 +37,16 @@ def test_every_chart_is_on_a_dashboard_and_says_what_it_shows() -> None:
     assert [name for name, chart in charts.items() if len(chart["description"]) < 30] == []
 
 
+def test_every_chart_is_in_the_docs() -> None:
+    told = (BUNDLE.parents[2] / "docs" / "dashboards.md").read_text()
+    titles = {chart["slice_name"] for chart in documents("charts").values()}
+    assert {title for title in titles if f"| {title.partition(',')[0]}" not in told} == set()
+
+
 def test_no_table_renders_html_and_no_database_allows_writing() -> None:
     tables = {name: chart for name, chart in documents("charts").items() if chart["viz_type"] == "table"}
-    assert {name: chart["params"]["allow_render_html"] for name, chart in tables.items()} == {
-        "top_pages": False,
-        "latest_sessions": False,
-    }
+    assert len(tables) >= 2
+    assert [name for name, chart in tables.items() if chart["params"]["allow_render_html"] is not False] == []
     for database in documents("databases").values():
         assert not any(database[right] for right in ("allow_dml", "allow_ctas", "allow_cvas", "allow_file_upload"))
 
