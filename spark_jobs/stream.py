@@ -18,6 +18,7 @@ def main() -> int:
     # The libraries load while the JVM makes its session: the first commit comes two seconds sooner.
     threading.Thread(target=importlib.import_module, args=["clickstream.stream.driver"]).start()
     spark = SparkSession.builder.appName("clickstream_stream").getOrCreate()
+    logging.info("Spark UI: %s", spark.sparkContext.uiWebUrl)
     from clickstream.settings import settings
     from clickstream.stream.driver import run
     from clickstream.warehouse.ledger import LeaseLostError, LedgerError

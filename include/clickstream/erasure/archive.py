@@ -1,0 +1,43 @@
+"""A user out of the archive: the records, the files that held them, the versions that knew them."""
+
+from typing import TYPE_CHECKING
+
+from clickstream.archive.columns import user_key
+from clickstream.archive.job import alone
+from clickstream.archive.table import location
+from clickstream.erasure.warehouse import is_theirs
+from clickstream.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_PLACES = "erased_places"
+
+
+def their_records(spark: "SparkSession", settings: Settings, user_id: str) -> "DataFrame":
+    """partition and offset of the user's records, events or not; each is looked at, as keys may meet."""
+    from pyspark.sql.functions import col, udf
+
+    theirs = udf(lambda value: is_theirs(bytes(value), user_id), "boolean")
+    found = spark.read.format("delta").load(location(settings))
+    near = (col("user_key") == user_key(user_id)) | (
+        col("user_key").isNull() & col("value").cast("string").contains(user_id)
+    )
+    return found.where(col("value").isNotNull() & near).where(theirs("value")).select("partition", "offset")
+
+
+def erase_records(spark: "SparkSession", settings: Settings, user_id: str) -> int:
+    """Delete them and every file of the table's past; how many records. Nobody may read the archive meanwhile."""
+    where = location(settings)
+    with alone(settings):
+        places = their_records(spark, settings, user_id).collect()
+        if places:
+            spark.createDataFrame(places, "partition int, offset bigint").createOrReplaceTempView(_PLACES)
+            spark.sql(
+                f"merge into delta.`{where}` as kept using {_PLACES} as gone"
+                " on kept.partition = gone.partition and kept.offset = gone.offset when matched then delete"
+            )
+        # Also when there are none left: an earlier run may have been killed between the two.
+        spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+        spark.sql(f"vacuum delta.`{where}` retain 0 hours")
+    return len(places)

@@ -1,0 +1,6 @@
+"""The backfill's platform: topic, archive and a stream that folds when a test says so."""
+
+from spark_delta import spark
+from stream_shop import shop, start_job
+
+__all__ = ["shop", "spark", "start_job"]

@@ -1,0 +1,27 @@
+"""A replay as the DAG runs it, against a real PostgreSQL and Kafka."""
+
+import json
+
+from builders import encoded, event, event_id
+from clickstream.dead_letters.letters import Filter
+from clickstream.dead_letters.run import replay_letters
+from clickstream.settings import Settings
+from kafka_topic import records
+from letters import letter, marks, store
+
+PENDING = Filter(pending=True)
+
+
+def test_a_dry_run_counts_and_the_next_sends(platform: Settings) -> None:
+    dsn = platform.postgres_writer.get_secret_value()
+    future = [letter(encoded(event(number)), number, reason="future") for number in (1, 2)]
+    store(dsn, *future, letter(encoded({**event(3), "user_id": 7}), 3), letter(b"{", 4))
+    expected = {"sent": 2, "refused: contract": 1, "refused: not_json": 1}
+    assert replay_letters(platform, PENDING, dry_run=True) == expected
+    assert records(platform.kafka_bootstrap, platform.topic) == []
+    assert marks(dsn) == dict.fromkeys([1, 2, 3, 4])
+    assert replay_letters(platform, Filter(["future"], pending=True), dry_run=False) == {"sent": 2}
+    found = records(platform.kafka_bootstrap, platform.topic)
+    assert {json.loads(record.value)["event_id"] for record in found} == {event_id(1), event_id(2)}
+    assert marks(dsn) == {1: event_id(1), 2: event_id(2), 3: None, 4: None}
+    assert replay_letters(platform, PENDING, dry_run=False) == {**expected, "sent": 0}
