@@ -13,11 +13,17 @@ History, window by window; both ends are included, so this is one hour:
 (`--reprocess-behavior completed` produces windows again that are done; faster for long ranges, in one go:
 `clickstream generate --from … --to …`). Rate and seed are settings (`CLICKSTREAM_GENERATOR_…`), not params: every run
 must simulate the same shop. Kafka is reached through the connection `clickstream_kafka`.
+
+**When it fails**: what Kafka did not acknowledge lies in the spool and is sent first by the next run or try; nothing is
+lost, and nothing is stored twice. `clickstream doctor` says whether Kafka answers and the topic is as it should be. A
+window that failed for good: clear its task, now or later. The link “Dashboard” shows the visitors arrive.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_current_context, task
+
+from clickstream_assets import TOPIC
 
 WINDOW = timedelta(minutes=5)
 
@@ -36,7 +42,7 @@ with DAG(
     tags=["clickstream"],
 ):
 
-    @task
+    @task(outlets=[TOPIC])
     def produce() -> str:
         """Produce the run's window; the report is the task's result."""
         from clickstream.producer import run_window

@@ -88,6 +88,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> str:
+    """The writer's libpq string to a migrated, empty database: for tests that make temporary tables alone."""
+    return postgres.dsn(TEMPLATE, WRITER, PASSWORDS[WRITER])
+
+
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[Database]:
     """A fresh copy of the migrated database, dropped at the end."""

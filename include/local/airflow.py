@@ -35,9 +35,24 @@ class Airflow:
         errors = self._authorised("GET", "/api/v2/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
+    def is_paused(self, dag_id: str) -> bool:
+        """Whether a DAG's schedule is held."""
+        return bool(self._authorised("GET", f"/api/v2/dags/{dag_id}")["is_paused"])
+
+    def newest_state(self, dag_id: str) -> str | None:
+        """The state of a DAG's newest run; None before the first."""
+        runs = self._authorised("GET", f"/api/v2/dags/{dag_id}/dagRuns?limit=1&order_by=-run_after")["dag_runs"]
+        return str(runs[0]["state"]) if runs else None
+
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run by its schedule."""
         self._authorised("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
+    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+        """Make a pool of task slots, where there is none of this name."""
+        pools = self._authorised("GET", "/api/v2/pools?limit=100")["pools"]
+        if name not in {pool["name"] for pool in pools}:
+            self._authorised("POST", "/api/v2/pools", {"name": name, "slots": slots, "description": description})
 
     def trigger(self, dag_id: str) -> None:
         """Ask for a run now, beside the schedule."""

@@ -31,6 +31,7 @@ def clickstream(layout: Layout, secrets: Mapping[str, str], servers: Servers) ->
         "CLICKSTREAM_KAFKA_BOOTSTRAP": servers.kafka.bootstrap(),
         "CLICKSTREAM_REDIS_URL": servers.redis.url(),
         "CLICKSTREAM_USER_HASH_KEY": secrets["user_hash_key"],
+        "CLICKSTREAM_SUPERSET_URL": f"http://{LOOPBACK}:{layout.ports['SUPERSET']}",
         "CLICKSTREAM_HOME": str(layout.root),
         "CLICKSTREAM_STATE_DIR": str(layout.state),
     }
@@ -82,6 +83,8 @@ def airflow(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> dic
             "password": secrets["clickstream_writer"],
         },
         "CLICKSTREAM_SPARK": {"conn_type": "spark", "host": "local[2]", "extra": {"deploy-mode": "client"}},
+        # One core: it has time.
+        "CLICKSTREAM_SPARK_ARCHIVE": {"conn_type": "spark", "host": "local[1]", "extra": {"deploy-mode": "client"}},
         "CLICKSTREAM_REDIS": {
             "conn_type": "redis",
             "host": LOOPBACK,

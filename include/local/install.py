@@ -185,7 +185,8 @@ def _uv_program(layout: Layout) -> str:
 
 def _uv(layout: Layout, environment: Path, *arguments: str) -> None:
     python = str(environment / "bin" / "python")
-    _call(layout, [_uv_program(layout), "pip", "install", "--python", python, *arguments])
+    # Compiled once here, or at every start of a process where Python may not write beside its files.
+    _call(layout, [_uv_program(layout), "pip", "install", "--compile-bytecode", "--python", python, *arguments])
 
 
 def _call(layout: Layout, command: list[str]) -> None:

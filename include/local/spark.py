@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -14,10 +14,18 @@ class SparkJob:
     """A job of `spark_jobs/` under spark-submit with two cores, in a session of its own.
 
     `root` is the checkout, `jars` a directory of further jars, `environment` what the job reads beside the
-    caller's; its output goes to `log`.
+    caller's, `arguments` are the job's own; its output goes to `log`.
     """
 
-    def __init__(self, root: Path, job: str, jars: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        job: str,
+        jars: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.log = log
         conf = {
             "spark.driver.host": "127.0.0.1",
@@ -30,7 +38,7 @@ class SparkJob:
             str(Path(sysconfig.get_path("scripts")) / "spark-submit"), "--master", "local[2]", "--driver-memory", "1g",
             "--properties-file", str(root / "spark_jobs" / "spark-defaults.conf"),
             *[part for name, value in conf.items() for part in ("--conf", f"{name}={value}")],
-            str(root / "spark_jobs" / job),
+            str(root / "spark_jobs" / job), *arguments,
         ]  # fmt: skip
         with log.open("wb") as output:
             self.process = subprocess.Popen(

@@ -25,7 +25,14 @@ from local.supervised import config_file, is_running
 from local.supervisor import Supervisor
 
 # These run from the first start; the others are for the user to switch on.
-DAGS = ("clickstream_generate", "clickstream_stream", "clickstream_models")
+DAGS = (
+    "clickstream_generate",
+    "clickstream_stream",
+    "clickstream_models",
+    "clickstream_archive",
+    "clickstream_backfill",
+    "clickstream_maintenance",
+)
 # Spark's cold start and the first five-minute run of the generator, on a slow machine.
 FIRST_FIGURES_SECONDS = 420
 
@@ -64,6 +71,7 @@ def up(layout: Layout, steps: Steps) -> Servers:
         for task in (kafka, cache, *tasks):
             task.result()
     with steps.step("DAGs"):
+        Airflow(layout).ensure_pool("clickstream_batch", 1, "Spark jobs beside the stream: one at a time")
         _unpause(layout)
     with steps.step("first sessions and live figures"):
         _wait(lambda: stream_is_live(servers), FIRST_FIGURES_SECONDS, _why_no_figures(layout))

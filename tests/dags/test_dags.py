@@ -20,8 +20,13 @@ from sql_warehouse import Event, Warehouse
 ROOT = Path(__file__).parents[2]
 # Every file of dags/ with its DAGs, by hand: a file that loads nothing cannot pass.
 DAG_FILES = {
+    "clickstream_archive.py": ["clickstream_archive"],
+    "clickstream_backfill.py": ["clickstream_backfill"],
+    "clickstream_erase.py": ["clickstream_erase"],
     "clickstream_generate.py": ["clickstream_generate"],
+    "clickstream_maintenance.py": ["clickstream_maintenance"],
     "clickstream_models.py": ["clickstream_models"],
+    "clickstream_replay.py": ["clickstream_replay"],
     "clickstream_stream.py": ["clickstream_stream"],
 }
 # Loaded in a process of its own, as Airflow's DAG processor does.
@@ -50,6 +55,9 @@ for _ in range(2):
                     t.task_id: [type(t).__name__, sorted(t.downstream_task_ids), getattr(t, "conn_id", None)]
                     for t in dag.tasks
                 },
+                "assets": {
+                    t.task_id: [sorted(a.name for a in t.inlets), sorted(a.name for a in t.outlets)] for t in dag.tasks
+                },
                 "serialized": DagSerialization.serialize_dag(dag),
             }
             for dag_id, dag in bag.dags.items()
@@ -61,7 +69,7 @@ for _ in range(2):
 def airflow(environment: Mapping[str, str], *arguments: str) -> str:
     """Run an airflow command; its standard output."""
     done = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "airflow", *arguments], env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -88,7 +96,7 @@ def test_every_file_is_listed_and_makes_its_dags(loaded: dict) -> None:
     assert loaded["errors"] == {}
     assert loaded["warnings"] == 0
     assert loaded["files"] == DAG_FILES
-    assert len(loaded["dags"]) == 3
+    assert len(loaded["dags"]) == 8
 
 
 def test_every_dag_tells_what_it_is(loaded: dict) -> None:
@@ -104,6 +112,7 @@ def test_generate(loaded: dict) -> None:
     assert dag["expression"] == "*/5 * * * *"
     assert dag["max_active_runs"] == 2
     assert list(dag["tasks"]) == ["produce"]
+    assert dag["assets"] == {"produce": [[], ["topic clickstream.events"]]}
 
 
 def test_stream(loaded: dict) -> None:
@@ -112,6 +121,30 @@ def test_stream(loaded: dict) -> None:
     assert dag["max_active_runs"] == 1
     assert list(dag["params"]) == ["run_for"]
     assert dag["tasks"] == {"stream": ["SessionSparkSubmitOperator", [], None]}
+    tables = (
+        "anomalies", "dead_letters", "events", "journey_links", "load_minute", "page_minute", "session_anomalies",
+        "session_arrivals", "sessions", "traffic_minute",
+    )  # fmt: skip
+    stored = [*(f"clickstream.{name}" for name in tables), "dashboard live"]
+    assert dag["assets"] == {"stream": [["topic clickstream.events"], stored]}
+    [task] = dag["serialized"]["tasks"]
+    assert task["__var"]["_operator_extra_links"] == {"Spark UI": "_link_SparkUi"}
+
+
+def test_archive(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_archive"]
+    assert (dag["timetable"], dag["expression"]) == ("CronTriggerTimetable", "*/10 * * * *")
+    assert dag["max_active_runs"] == 1
+    assert dag["tasks"] == {"archive": ["SessionSparkSubmitOperator", [], None]}
+    assert '"pool": "clickstream_batch"' in json.dumps(dag["serialized"])
+
+
+def test_backfill(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_backfill"]
+    assert (dag["timetable"], dag["expression"]) == ("CronDataIntervalTimetable", "0 0 * * *")
+    assert dag["max_active_runs"] == 2
+    assert dag["tasks"] == {"backfill": ["SessionSparkSubmitOperator", [], None]}
+    assert '"pool": "clickstream_batch"' in json.dumps(dag["serialized"])
 
 
 def test_models(loaded: dict) -> None:
@@ -120,16 +153,27 @@ def test_models(loaded: dict) -> None:
     assert dag["expression"] == "*/5 * * * *"
     assert dag["max_active_runs"] == 1
     sql, connection = "SQLExecuteQueryOperator", "clickstream_postgres"
+    hours = ["journey_flows", "late_hourly", "page_loads_hourly", "products_hourly", "traffic_hourly"]
+    days = ["acquisition_daily", "bots_daily", "pages_daily", "products_daily", "session_sizes_daily", "traffic_daily"]
+    funnels = ["campaign_to_sign_up", "checkout", "purchase", "search_to_purchase"]
+    columns = ["check_late_hourly", "check_pages_daily", "check_retention_weekly", "check_traffic_daily"]
+    begin = ["pages", "reconciliation", "weeks.user_weeks"]
     assert dag["tasks"] == {
-        "claim": [sql, ["purchase.funnel_users", "reconciliation"], connection],
-        "reconciliation": [sql, ["check_stream"], connection],
-        "check_stream": [sql, ["gate"], connection],
-        "purchase.funnel_users": [sql, ["purchase.funnel_steps"], connection],
-        "purchase.funnel_steps": [sql, ["purchase.check_funnel_users"], connection],
-        "purchase.check_funnel_users": [sql, ["purchase.check_funnel_steps"], connection],
-        "purchase.check_funnel_steps": [sql, ["gate"], connection],
-        "gate": ["BoundSQLCheckOperator", ["release"], connection],
+        "claim": [sql, sorted([*(f"funnels.{name}.build" for name in funnels), *begin]), connection],
+        "pages": [sql, [f"hours.{name}" for name in hours], connection],
+        **{f"hours.{name}": [sql, [f"days.{name}" for name in days], connection] for name in hours},
+        **{f"days.{name}": [sql, ["check"], connection] for name in days},
+        "weeks.user_weeks": [sql, ["weeks.retention_weekly"], connection],
+        "weeks.retention_weekly": [sql, ["check"], connection],
+        "reconciliation": [sql, ["check"], connection],
+        "check": [sql, sorted([*columns, "check_sessions"]), connection],
+        "check_sessions": ["SQLTableCheckOperator", ["gate"], connection],
+        **{name: ["SQLColumnCheckOperator", ["gate"], connection] for name in columns},
+        **{f"funnels.{name}.build": [sql, [f"funnels.{name}.check"], connection] for name in funnels},
+        **{f"funnels.{name}.check": [sql, ["gate"], connection] for name in funnels},
+        "gate": ["BoundSQLCheckOperator", ["funnel_alerts", "release"], connection],
         "release": [sql, [], connection],
+        "funnel_alerts": ["_PythonDecoratedOperator", [], None],
     }
 
 
@@ -143,23 +187,40 @@ def test_backfill_of_generate_covers_an_hour(airflow_environment: dict[str, str]
     assert dates == [f"2026-01-01 10:{minute:02}:00+00:00" for minute in range(0, 60, 5)]
 
 
+def test_backfill_of_backfill_takes_both_dates(airflow_environment: dict[str, str]) -> None:
+    airflow(airflow_environment, "dags", "reserialize")
+    out = airflow(
+        airflow_environment, "backfill", "create", "--dag-id", "clickstream_backfill", "--dry-run",
+        "--from-date", "2026-01-01", "--to-date", "2026-01-03", "--reprocess-behavior", "completed",
+        "--max-active-runs", "2",
+    )  # fmt: skip
+    dates = [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("| 2026")]
+    assert dates == [f"2026-01-0{day} 00:00:00+00:00" for day in (1, 2, 3)]
+
+
 def test_a_run_of_models(airflow_environment: dict[str, str], warehouse: Warehouse) -> None:
     """The whole DAG by Airflow itself: its operators, hooks, connections, templates and bound parameters."""
     warehouse.store(map(Event.parse, ["a v 05 10:00:00", "a c 05 10:01:00", "b v 05 10:04:00"]))
-    with psycopg.connect(warehouse.dsn) as connection:  # only the data interval says what to build
-        connection.execute("delete from clickstream.model_changes")
-    environment = airflow_environment | {"AIRFLOW_CONN_CLICKSTREAM_POSTGRES": _connection(warehouse.dsn)}
+    # Only the data interval says what to build.
+    warehouse.execute("delete from clickstream.model_changes", "delete from clickstream.changed_hours")
+    environment = airflow_environment | {
+        "AIRFLOW_CONN_CLICKSTREAM_POSTGRES": _connection(warehouse.dsn),
+        "CLICKSTREAM_POSTGRES_WRITER": warehouse.dsn,
+    }
     airflow(environment, "dags", "test", "clickstream_models", "2026-01-05T10:05:00Z")
-    assert [row[2:4] + row[5:6] for row in warehouse.funnel_users()] == [("a", "desktop", 2), ("b", "desktop", 1)]
-    assert warehouse.rows("select step, users from clickstream.funnel_steps where device = '(all)' order by step") == [
-        (1, 2), (2, 1), (3, 0), (4, 0)
-    ]  # fmt: skip
-    [(interval_end, checks, failed)] = warehouse.rows(
-        "select max(interval_end), count(*), count(*) filter (where not passed and severity = 'fail')"
-        " from clickstream.check_results"
+    assert warehouse.rows(
+        "select step, users from clickstream.funnel_steps"
+        " where funnel = 'purchase' and breakdown = '(all)' order by step"
+    ) == [(1, 2), (2, 1), (3, 0), (4, 0)]
+    assert warehouse.rows("select events, sessions, users from clickstream.traffic_daily") == [(3, 2, 2)]
+    assert warehouse.rows("select users, share from clickstream.retention_weekly") == [(2, 1.0)]
+    checks = warehouse.rows(
+        "select interval_end, passed from clickstream.check_results"
+        " where check_name not like 'funnel%' and severity = 'fail'"
     )
-    assert (interval_end.astimezone(UTC), checks, failed) == (datetime(2026, 1, 5, 10, 5, tzinfo=UTC), 9, 0)
-    assert warehouse.rows("select count(*) from clickstream.model_users") == [(0,)]
+    assert checks == [(datetime(2026, 1, 5, 10, 5, tzinfo=UTC), True)] * 23
+    for left in ("model_users", "model_hours", "funnel_days", "retention_weeks"):
+        assert warehouse.rows(f"select count(*) from clickstream.{left}") == [(0,)], left
 
 
 def test_a_run_of_generate(airflow_environment: dict[str, str], platform: Settings) -> None:

@@ -86,6 +86,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         application=str(job),
         application_args=[str(begun)],
         properties_file=str(tmp_path / "job.conf"),
+        niceness=3,
         durable=False,
     )
     running = Run(operator)
@@ -117,6 +118,7 @@ def test_on_kill_ends_all_processes(run: Run) -> None:
 def test_a_killed_driver_leaves_no_python_workers(run: Run) -> None:
     [driver] = [process for process in run.processes if process.pid == run.operator._hook._submit_sp.pid]
     assert driver.name() == "java"
+    assert driver.nice() == min(psutil.Process().nice() + 3, 19)
     assert len(run.processes) >= 3
     driver.kill()
     run.thread.join(10)

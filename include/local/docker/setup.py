@@ -21,6 +21,8 @@ def main() -> None:
     password = {"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}
     write_private(settings().state_dir / "airflow" / "passwords.json", json.dumps(password) + "\n")
     subprocess.run(["airflow", "db", "migrate"], check=True)
+    pool = ["clickstream_batch", "1", "Spark jobs beside the stream: one at a time"]
+    subprocess.run(["airflow", "pools", "set", *pool], check=True)
 
 
 if __name__ == "__main__":

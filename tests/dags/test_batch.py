@@ -1,0 +1,57 @@
+"""The batch DAGs by Airflow itself: operator, connection, templates, the real Spark jobs."""
+
+import json
+import os
+import sys
+import sysconfig
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from builders import encoded, event
+from clickstream.archive.table import location
+from clickstream.settings import Settings
+
+from .test_dags import airflow
+
+
+@pytest.mark.timeout(600)
+def test_a_run_of_archive_and_one_of_backfill(
+    airflow_environment: dict[str, str], platform: Settings, spark_jars: Path, tmp_path: Path
+) -> None:
+    producer = Producer({"bootstrap.servers": platform.kafka_bootstrap})
+    for number in range(10):
+        producer.produce(platform.topic, encoded(event(number)), partition=number % 2)
+    assert producer.flush(30) == 0
+    host = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": f"{spark_jars}/*",
+        "spark.ui.enabled": "false",
+        "spark.sql.warehouse.dir": tmp_path / "warehouse",
+    }
+    (tmp_path / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in host.items()))
+    spark = json.dumps({"conn_type": "spark", "host": "local[1]", "extra": {"deploy-mode": "client"}})
+    environment = {
+        **airflow_environment,
+        **{name: value for name, value in os.environ.items() if name.startswith("CLICKSTREAM_")},
+        "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_CONF_DIR": str(tmp_path),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "AIRFLOW_CONN_CLICKSTREAM_SPARK": spark,
+        "AIRFLOW_CONN_CLICKSTREAM_SPARK_ARCHIVE": spark,
+    }
+    airflow(environment, "dags", "test", "clickstream_archive")
+    commits = Path(location(platform)) / "_delta_log"
+    assert len(list(commits.glob("*.json"))) == 2, "one commit a partition"
+    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-01")
+    with psycopg.connect(platform.postgres_reader.get_secret_value()) as connection:
+        runs = connection.execute(
+            "select day, swapped_at is not null, (select sum(n::int) from jsonb_each_text(differences) as d (t, n))"
+            " from clickstream.backfill_runs"
+        ).fetchall()
+    assert runs == [(date(2026, 6, 1), True, 0)]
