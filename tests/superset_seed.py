@@ -91,7 +91,9 @@ insert into clickstream.products_daily (
     day, product_id, category, views, cart_adds, purchases, quantity, revenue_e4
 ) values (current_date - 1, 'HOSTILE', null, 9, 3, 1, 1, 250000);
 insert into clickstream.retention_weekly (cohort_week, week, users, cohort_users)
-values (date_trunc('week', current_date - 7), date_trunc('week', current_date - 7), 9, 9);
+select week, week, 9, 9 from (
+    select date_trunc('week', current_date - days)::date as week from unnest(array[0, 7]) as days
+) as weeks;
 insert into clickstream.reconciliation (
     topic, partition, first_offset, next_offset, slices, read, accepted, duplicate, rejected
 ) values ('clickstream.events', 0, 0, 10, 1, 10, 7, 2, 1);

@@ -329,3 +329,11 @@ create table clickstream.late_hourly (
     sessions_joined bigint not null check (sessions_joined >= 0),
     late_share double precision generated always as (late::double precision / nullif(accepted - history, 0)) stored
 );
+
+-- What was stored before is built by the next run.
+insert into clickstream.changed_hours (hour)
+select date_trunc('hour', minute, 'UTC') from clickstream.traffic_minute
+union
+select date_trunc('hour', started_at, 'UTC') from clickstream.sessions
+union
+select date_trunc('hour', last_kafka_time, 'UTC') from clickstream.stream_slices;

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clickstream.settings import Settings
 
 console = Console()
+errors = Console(stderr=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of a table")] = False,
 ) -> None:
-    """Look for the usual faults and say what helps against each; the exit code is 1 when there is one.
+    """Look for the usual faults and say what helps against each; exit code 1 when there is one, 2: wrong settings.
 
     Kafka and the address that it advertises, the topic, migrations, the stream and why it is delayed, dashboards and
     why they are slow, Redis, disk, memory and clocks. Changes nothing; what is away does not stop the others.
@@ -37,15 +38,23 @@ def doctor(
     from clickstream.doctor import examine
     from clickstream.settings import settings
 
-    platform = settings()
-    findings = examine(platform, _airflow(platform))
+    try:
+        platform = settings()
+        airflow = _airflow(platform)
+    except ValueError as error:  # pydantic's is one, and that of `.env`
+        errors.print(f"[red]settings:[/] {escape(str(error))}")
+        raise typer.Exit(2) from error
+    if not (platform.home / "sql" / "doctor").is_dir():
+        errors.print(f"[red]no checkout in {escape(str(platform.home.resolve()))}:[/] set CLICKSTREAM_HOME to it")
+        raise typer.Exit(2)
+    findings = examine(platform, airflow)
     faults = sum(finding.fault for finding in findings)
     if as_json:
         told = [asdict(finding) | {"fault": finding.fault} for finding in findings]
         typer.echo(json.dumps({"well": not faults, "findings": told}, indent=2))
     else:
         console.print(_table(findings))
-        console.print(f"[red]{faults} faults[/]" if faults else "[green]no fault found[/]")
+        console.print(f"[red]{faults} fault{'s' if faults > 1 else ''}[/]" if faults else "[green]no fault found[/]")
     raise typer.Exit(1 if faults else 0)
 
 

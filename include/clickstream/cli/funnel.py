@@ -62,24 +62,22 @@ def run(
 ) -> None:
     """Run funnels over a file of events by the SQL of the platform's models; the platform's data stay alone.
 
-    Uses temporary tables of the platform's PostgreSQL, or of a server of its own where no platform is configured
-    (CLICKSTREAM_POSTGRES_WRITER). Refused lines are counted on stderr.
+    Uses temporary tables of the platform's PostgreSQL (CLICKSTREAM_POSTGRES_WRITER), or of a server of its own where
+    that does not answer. Refused lines are counted on stderr.
 
     Examples: [bold]clickstream funnel run sql/funnels.yaml events.jsonl[/],
     [bold]clickstream funnel run my.yaml events.jsonl.gz --funnel purchase --users --json[/]
     """
     with _told_plainly():
         from clickstream.funnels.config import FunnelError, load_funnels
-        from clickstream.funnels.scratch import scratch
-        from clickstream.settings import settings
+        from clickstream.funnels.scratch import answers, scratch
 
         funnels = load_funnels(file)
         if name is not None:
             if name not in funnels:
                 raise FunnelError(f"{file}: no funnel {name}; it has {', '.join(funnels)}")
             funnels = {name: funnels[name]}
-        apart = own_server or "postgres_writer" not in settings().model_fields_set
-        with scratch(apart) as place:
+        with scratch(own_server or not answers()) as place:
             _tell(events, place.load(events))
             found = [_Found.of(place, one, declared, by_day, users) for one, declared in funnels.items()]
         if as_json:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -19,5 +21,6 @@ class Finding:
 
 def first_line(error: BaseException) -> str:
     """An error for people: its class and first line (drivers add addresses and hints below it)."""
-    said = next(iter(str(error).splitlines()), "")[:200]
+    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    said = next(iter(text.splitlines()), "")[:200]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

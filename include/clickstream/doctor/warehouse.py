@@ -136,11 +136,8 @@ def _cache(warehouse: Warehouse) -> list[Finding]:
 
 
 def _pending(settings: Settings) -> list[str]:
-    """Migrations of sql/schema that were not applied, in order. Raises FileNotFoundError where there are none."""
-    directory = settings.home / "sql" / "schema"
-    known = sorted(file.stem for file in directory.glob("*.sql") if not file.name.endswith(".rollback.sql"))
-    if not known:
-        raise FileNotFoundError(f"no migrations in {directory}: set CLICKSTREAM_HOME to the checkout")
+    """Migrations of sql/schema that were not applied, in order."""
+    known = sorted(file.stem for file in (settings.home / "sql" / "schema").glob("*.sql"))
     with _connect(settings.postgres_owner.get_secret_value()) as connection:
         try:
             applied = {row["migration_id"] for row in connection.execute(statement("doctor/migrations.sql"))}

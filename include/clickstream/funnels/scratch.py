@@ -21,6 +21,8 @@ import numpy as np
 import polars as pl
 import psycopg
 import pyarrow as pa
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 from psycopg.rows import dict_row
 
 from clickstream import sessions
@@ -125,6 +127,12 @@ class Scratch:
     def _run(self, path: str, bound: dict[str, Any] | None = None) -> None:
         with self._connection.transaction():
             self._cursor.execute(statement(path), bound)
+
+
+def answers() -> bool:
+    """Whether the platform's PostgreSQL is there; its password is not asked."""
+    conninfo = make_conninfo(settings().postgres_writer.get_secret_value(), connect_timeout=5)
+    return PGconn.ping(conninfo.encode()) == Ping.OK
 
 
 @contextmanager

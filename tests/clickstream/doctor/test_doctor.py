@@ -20,7 +20,7 @@ from clickstream.cli import app
 from clickstream.doctor import broker
 from clickstream.doctor.finding import Finding
 from clickstream.doctor.stream import Scheduled
-from clickstream.settings import Settings
+from clickstream.settings import Settings, settings
 from clickstream.stream.topic import topic_state
 from clickstream.warehouse import ledger
 from local.kafka import Kafka
@@ -188,6 +188,7 @@ def test_a_part_that_is_away_does_not_stop_the_others(world: World, part: str, s
     world.check()
     found = world.findings(**setting)
     assert found[part].found.startswith("away: ")
+    assert "KafkaError{" not in found[part].found
     assert found[part].remedy
     assert not any(found[other].fault for other in {"kafka", "redis", "postgres"} - {part})
     assert found["stream"].fault == (part != "redis")
@@ -273,7 +274,16 @@ def test_the_command(world: World) -> None:
     shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert shown.exit_code == 1
     assert "→ look at the newest run of the DAG clickstream_models" in shown.stdout
+
+
+def test_wrong_usage_and_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["doctor", "--nonsense"]).exit_code == 2
+    for name, value, said in (("HOME", str(tmp_path), "set CLICKSTREAM_HOME"), ("TOPIC_PARTITIONS", "0", "settings:")):
+        monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
+        settings.cache_clear()
+        result = CliRunner().invoke(app, ["doctor"])
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+    settings.cache_clear()
 
 
 def produce(platform: Settings, seconds_ahead: float) -> None:
