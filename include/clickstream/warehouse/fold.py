@@ -70,7 +70,7 @@ def _touched(cursor: Cursor, pieces: pl.DataFrame, gap_ms: int) -> pl.DataFrame:
             "gap": timedelta(milliseconds=gap_ms),
         },
     )
-    return read_sessions(cursor.fetchall())
+    return read_sessions(cursor.fetchall()).unique("session_id", keep="any")
 
 
 def _write_sessions(cursor: Cursor, stored: pl.DataFrame, rows: pl.DataFrame) -> None:

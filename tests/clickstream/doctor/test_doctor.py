@@ -281,7 +281,7 @@ def test_wrong_usage_and_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for name, value, said in (("HOME", str(tmp_path), "set CLICKSTREAM_HOME"), ("TOPIC_PARTITIONS", "0", "settings:")):
         monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
         settings.cache_clear()
-        result = CliRunner().invoke(app, ["doctor"])
+        result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "300"})
         assert (result.exit_code, said in result.output) == (2, True), result.output
     settings.cache_clear()
 
