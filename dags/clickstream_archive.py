@@ -8,6 +8,10 @@ table (`CLICKSTREAM_ARCHIVE`, on one machine `.local/archive`): the bytes as the
 - It runs with the lowest priority and one core, so that the stream does not wait for it; batch jobs take turns (pool
   `clickstream_batch`).
 - Kafka keeps records for a week (`CLICKSTREAM_TOPIC_RETENTION_HOURS`): what was not archived by then is lost to it.
+
+**When it fails**: the next run goes on where this one ended, so one failure needs nothing. If all fail, read the task's
+log: Kafka or PostgreSQL away (`clickstream doctor`), a full disk, or an archive of an earlier topic of this name (the
+message says what to do). Mend it within Kafka's retention.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -14,7 +14,14 @@ killed changes nothing and can be run again.
 `--dag-run-conf '{"compare_policies": true}'` changes nothing, but measures what gaps of 15, 30 and 60 minutes, a cut at
 midnight or at a new campaign would make of each day (table `session_policies`).
 
+By hand, a run takes the day that is over; param `day` names another, the current one included.
+
 Batch jobs take turns (pool `clickstream_batch`). How it works and what it costs: docs/backfill.md.
+
+**When it fails**: the log names each day that was refused and why; the other days of the run were swapped in, and a
+refused day is as it was. Missing in the archive: only Kafka can bring it back, if it still has it. Refused by today's
+contract: a rule became stricter than when the events came. Older than the retention: not any more. Anything else
+(servers away, killed): clear the task.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -35,6 +42,12 @@ with DAG(
     catchup=False,
     max_active_runs=2,
     params={
+        "day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="The UTC day, such as 2026-11-20; none: that of the run",
+        ),
         "compare_policies": Param(
             False,
             type="boolean",
@@ -49,7 +62,7 @@ with DAG(
         application=str(JOBS / "backfill.py"),
         application_args=[
             "--day",
-            "{{ (data_interval_start | default(dag_run.run_after, true)) | ds }}",
+            "{{ params.day or ((data_interval_start | default(dag_run.run_after, true)) | ds) }}",
             "--and-changed",
             f"{{{{ {CHANGED_DAYS} if dag_run.run_type == 'scheduled' else 0 }}}}",
             "{{ '--compare-policies' if params.compare_policies else '--swap' }}",

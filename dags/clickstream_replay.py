@@ -5,12 +5,18 @@ was loosened, or when an event of the future has had its time. The stream stores
 skipped the next time. What needs mending goes by the command line (`clickstream dead-letters replay --help`).
 
 The first run is dry unless you say otherwise: it counts what would be sent and what would be refused again, and why.
-The counts are the task's result.
+The counts are the task's result, and in table `maintenance_runs`.
+
+**When it fails**: what Kafka acknowledged is marked and skipped by the next run; what it did not take lies in the spool
+and goes out first. So run it again once Kafka and PostgreSQL are back. Letters that are `refused` again do not fail it:
+mend those by the command line.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
+
+from clickstream.contract import Reason
 
 with DAG(
     dag_id="clickstream_replay",
@@ -20,8 +26,12 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "reason": Param(None, type=["null", "string"], description="Only letters with this reason, such as future"),
-        "contains": Param(None, type=["null", "string"], description="Only letters whose detail contains this"),
+        "reason": Param(
+            None, type=["null", "string"], enum=[None, *map(str, Reason)], description="Only letters with this reason"
+        ),
+        "contains": Param(
+            None, type=["null", "string"], maxLength=200, description="Only letters whose detail contains this"
+        ),
         "dry_run": Param(True, type="boolean", description="Send nothing, only count"),
     },
     default_args={"execution_timeout": timedelta(hours=2)},

@@ -14,7 +14,7 @@ from clickstream.settings import settings
 
 
 def main() -> int:
-    """Exit code 0: every day was swapped in; 1: what the log says, and later days were not tried."""
+    """Exit code 0: every day was swapped in; 1: the log names those that were refused, and why; the others were."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--day", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD", help="the UTC day")
     parser.add_argument(
@@ -35,14 +35,26 @@ def main() -> int:
         if arguments.compare_policies:
             compare_policies(spark, settings(), arguments.day)
             return 0
-        for day in [arguments.day, *changed_days(settings(), arguments.day, arguments.and_changed)]:
-            backfill(spark, settings(), day)
+        days = [arguments.day, *changed_days(settings(), arguments.day, arguments.and_changed)]
+        refused = [day for day in days if not _swapped_in(spark, day)]
     except (ArchiveError, BackfillError) as error:
         logging.error("%s", error)
         return 1
     finally:
         spark.stop()
-    return 0
+    if refused:
+        logging.error("refused, see above: %s", ", ".join(map(str, refused)))
+    return 1 if refused else 0
+
+
+def _swapped_in(spark: SparkSession, day: date) -> bool:
+    """One day that cannot be recomputed does not keep the others waiting."""
+    try:
+        backfill(spark, settings(), day)
+    except (ArchiveError, BackfillError) as error:
+        logging.error("%s: %s", day, error)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Kafka time.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -205,13 +205,21 @@ def time_is_refused(
     return (event_ms > kafka_ms + future_tolerance_ms) | (event_ms < OLDEST_EVENT_MS)
 
 
-def time_rejection(event_ms: int, kafka_ms: int, future_tolerance_ms: int) -> Rejected | None:
-    """The reason for one time that `time_is_refused`; None for a good one."""
+def time_rejection(
+    event_ms: int, kafka_ms: int, future_tolerance_ms: int, oldest_ms: int = OLDEST_EVENT_MS
+) -> Rejected | None:
+    """The reason for one time that `time_is_refused`; None for a good one.
+
+    ``oldest_ms``: where retention keeps less, midnight of the first day that is kept.
+    """
     if event_ms > kafka_ms + future_tolerance_ms:
         return Rejected(Reason.FUTURE, f"event_time is {(event_ms - kafka_ms) / 1000:,.0f} s after its Kafka time")
-    if event_ms < OLDEST_EVENT_MS:
-        return Rejected(Reason.TOO_OLD, "event_time is before 2000-01-01")
-    return None
+    return too_old(oldest_ms) if event_ms < oldest_ms else None
+
+
+def too_old(oldest_ms: int) -> Rejected:
+    """Why events before a midnight are refused."""
+    return Rejected(Reason.TOO_OLD, f"event_time is before {datetime.fromtimestamp(oldest_ms // 1_000, UTC):%Y-%m-%d}")
 
 
 def json_schema() -> dict[str, Any]:

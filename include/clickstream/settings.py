@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Addresses, topic and rules. Each field is ``CLICKSTREAM_<NAME>`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="CLICKSTREAM_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CLICKSTREAM_", env_ignore_empty=True, extra="ignore")
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     topic: str = "clickstream.events"
@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default=Path(".local"), description="spool, checkpoints and ledgers of the generator")
 
     archive: str = Field(default="", description="folder or URI of the Delta archive; none: `archive` in the state_dir")
+
+    retention_days: int | None = Field(
+        default=None, ge=2, description="events and their ids are kept for so many days; none: for ever"
+    )
 
     session_gap_seconds: int = Field(default=1_800, ge=1)
     future_tolerance_seconds: int = Field(default=300, ge=0)

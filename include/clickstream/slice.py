@@ -124,7 +124,7 @@ def decode_slice(records: Records, future_tolerance_ms: int) -> Decoded:
     """Decode, check against the Kafka time and enrich every record. Each record ends in exactly one frame."""
     known, others = _read_known_records(records.values)
     results = [(row, decode(records.values[row].as_py())) for row in others]
-    refused = [_Refused(row, result) for row, result in results if isinstance(result, Rejected)]
+    letters = [_Refused(row, result) for row, result in results if isinstance(result, Rejected)]
     accepted = [(row, result) for row, result in results if isinstance(result, Accepted)]
     read = pl.concat([known, _accepted_frame(accepted)]) if accepted else known
     rows, event_ms = read["row"].to_numpy(), read["event_ms"].to_numpy()
@@ -133,8 +133,8 @@ def decode_slice(records: Records, future_tolerance_ms: int) -> Decoded:
     for place in np.flatnonzero(wrong).tolist():
         why = time_rejection(int(event_ms[place]), int(kafka_ms[place]), future_tolerance_ms)
         assert why is not None  # noqa: S101 - both say what is wrong with a time
-        refused.append(_Refused(int(rows[place]), why))
-    return Decoded(_events(records, read.filter(~wrong)), _dead_letters(records, refused))
+        letters.append(_Refused(int(rows[place]), why))
+    return Decoded(_events(records, read.filter(~wrong)), _dead_letters(records, letters))
 
 
 def _read_known_records(values: pa.Array | pa.ChunkedArray) -> tuple[pl.DataFrame, list[int]]:
@@ -220,7 +220,15 @@ def _milliseconds(times: list[datetime]) -> NDArray[np.int64]:
 
 def conflicts(events: pl.DataFrame, records: Records) -> pl.DataFrame:
     """Dead letters for events whose id was accepted before with other content."""
-    why = Rejected(Reason.CONFLICT, "another event with other content has this event_id - at `$.event_id`")
+    return refused(
+        events,
+        records,
+        Rejected(Reason.CONFLICT, "another event with other content has this event_id - at `$.event_id`"),
+    )
+
+
+def refused(events: pl.DataFrame, records: Records, why: Rejected) -> pl.DataFrame:
+    """Dead letters for events (kafka_offset) of a slice's records that are refused for one reason."""
     rows = np.searchsorted(records.offsets, events["kafka_offset"].to_numpy())
     return _dead_letters(records, [_Refused(row, why) for row in rows.tolist()])
 

@@ -2,6 +2,8 @@
 -- Usage: clickstream funnel run. They come before those of the platform wherever a name has no schema.
 create temporary table events (like clickstream.events including all);
 
+create temporary table retention (like clickstream.retention including all);
+
 create temporary table sessions (like clickstream.sessions including all);
 
 create temporary table model_users (like clickstream.model_users including all);

@@ -55,3 +55,14 @@ def test_a_run_of_archive_and_one_of_backfill(
             " from clickstream.backfill_runs"
         ).fetchall()
     assert runs == [(date(2026, 5, 31), True, 0)]  # a run by hand takes the day that was over then
+    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-02", "--conf", '{"day": "2026-06-01"}')
+    environment["CLICKSTREAM_RETENTION_DAYS"] = "30"
+    airflow(environment, "dags", "test", "clickstream_maintenance")
+    with psycopg.connect(platform.postgres_reader.get_secret_value()) as connection:
+        days = connection.execute("select day, events from clickstream.backfill_runs order by run").fetchall()
+        done = connection.execute("select operation, counts from clickstream.maintenance_runs order by operation")
+        assert done.fetchall() == [
+            ("prune", {"event_ids": 0, "old_events": 0, "partitions": 0}),
+            ("upkeep", {"compacted": 2, "into": 1, "deleted": 0}),
+        ]
+    assert days == [(date(2026, 5, 31), 0), (date(2026, 6, 1), 0)]  # or the one that is named

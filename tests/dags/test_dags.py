@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from psycopg.conninfo import conninfo_to_dict
 
+from clickstream.contract import Reason
 from clickstream.generator import GeneratorOptions, generate
 from clickstream.settings import Settings
 from sql_warehouse import Event, Warehouse
@@ -50,6 +51,8 @@ for _ in range(2):
                 "catchup": dag.catchup,
                 "max_active_runs": dag.max_active_runs,
                 "params": {name: param.description for name, param in dag.params.items()},
+                "rules": {name: {"default": param.value, **param.schema} for name, param in dag.params.items()},
+                "pools": {t.task_id: t.pool for t in dag.tasks},
                 "doc": dag.doc_md or "",
                 "tasks": {
                     t.task_id: [type(t).__name__, sorted(t.downstream_task_ids), getattr(t, "conn_id", None)]
@@ -136,7 +139,37 @@ def test_archive(loaded: dict) -> None:
     assert (dag["timetable"], dag["expression"]) == ("CronTriggerTimetable", "*/10 * * * *")
     assert dag["max_active_runs"] == 1
     assert dag["tasks"] == {"archive": ["SessionSparkSubmitOperator", [], None]}
-    assert '"pool": "clickstream_batch"' in json.dumps(dag["serialized"])
+
+
+def test_maintenance(loaded: dict) -> None:
+    dag = loaded["dags"]["clickstream_maintenance"]
+    assert (dag["timetable"], dag["expression"]) == ("CronTriggerTimetable", "30 3 * * *")
+    assert dag["max_active_runs"] == 1
+    assert dag["tasks"] == {
+        "prune": ["_PythonDecoratedOperator", [], None],
+        "archive": ["SessionSparkSubmitOperator", [], None],
+    }
+
+
+def test_batch_jobs_take_turns_and_say_what_helps(loaded: dict) -> None:
+    batch = ("archive", "backfill", "erase", "maintenance")
+    pools = {pool for name in batch for pool in loaded["dags"][f"clickstream_{name}"]["pools"].values()}
+    assert pools == {"clickstream_batch"}
+    for name in ("archive", "backfill", "maintenance", "replay"):
+        assert "**When it fails**" in loaded["dags"][f"clickstream_{name}"]["doc"], name
+
+
+def test_params_have_limits(loaded: dict) -> None:
+    rules = {name: loaded["dags"][f"clickstream_{name}"]["rules"] for name in ("backfill", "erase", "replay")}
+    assert rules["backfill"]["day"] == rules["backfill"]["day"] | {
+        "default": None, "type": ["null", "string"], "format": "date",
+    }  # fmt: skip
+    assert rules["erase"]["user_id"] == rules["erase"]["user_id"] | {"minLength": 1, "maxLength": 128}
+    assert rules["erase"]["dry_run"]["default"] is True
+    assert rules["replay"]["dry_run"]["default"] is True
+    assert rules["replay"]["contains"]["maxLength"] == 200
+    assert rules["replay"]["reason"]["enum"] == [None, *map(str, Reason)]
+    assert loaded["dags"]["clickstream_maintenance"]["rules"]["dry_run"]["default"] is False
 
 
 def test_backfill(loaded: dict) -> None:
@@ -144,7 +177,6 @@ def test_backfill(loaded: dict) -> None:
     assert (dag["timetable"], dag["expression"]) == ("CronDataIntervalTimetable", "0 0 * * *")
     assert dag["max_active_runs"] == 2
     assert dag["tasks"] == {"backfill": ["SessionSparkSubmitOperator", [], None]}
-    assert '"pool": "clickstream_batch"' in json.dumps(dag["serialized"])
 
 
 def test_models(loaded: dict) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
+from clickstream.settings import Settings
+from clickstream.warehouse.retention import prune
 from sql_warehouse import MODELS, Event, Warehouse, moment
 
 CASES = yaml.safe_load((Path(__file__).with_name("model_cases.yaml")).read_text())
@@ -74,6 +77,49 @@ def test_a_release_leaves_a_later_run_alone(warehouse: Warehouse) -> None:
     warehouse.run("scope/claim.sql", "next")
     warehouse.run("scope/release.sql", "left behind")
     assert warehouse.rows("select hour, run_id from clickstream.model_hours") == [(moment("05", "10:00:00"), "next")]
+
+
+def test_what_retention_took_away_stays_counted(warehouse: Warehouse) -> None:
+    """Events of the 5th are gone; a late one of a later day and a whole rebuild leave what they had been counted as."""
+    load = "page=/ page_load_ms=100"
+    warehouse.store(
+        Event.parse(text)
+        for day in ("05", "06", "07")
+        for text in (
+            f"a pv {day} 10:00:00 desktop {load}",
+            f"a v {day} 10:01:00 desktop product_id=p",
+            f"a c {day} 10:02:00 desktop product_id=p",
+            f"b pv {day} 23:50:00 desktop {load}",
+            f"b pv {day} 23:59:00 desktop {load}",
+        )
+    )
+    interval = _interval(warehouse)
+    warehouse.build("first", *interval)
+    tables = ("page_loads_hourly", "products_hourly", "funnel_users", "funnel_steps", "traffic_hourly", "pages_daily")
+    counted = {name: sorted(warehouse.rows(f"select * from clickstream.{name}"), key=repr) for name in tables}
+    kept = Settings(postgres_writer=SecretStr(warehouse.dsn), retention_days=2)
+    assert prune(kept, False, date(2026, 1, 8)) == {"event_ids": 5, "old_events": 0, "partitions": 1}
+    warehouse.build("again", *interval)
+    assert {name: sorted(warehouse.rows(f"select * from clickstream.{name}"), key=repr) for name in tables} == counted
+    warehouse.store([Event.parse(f"b pv 06 00:10:00 desktop {load} late=600")])  # joins the session of the 5th
+    warehouse.build("late")
+    funnel = "select day, user_id, reached from clickstream.funnel_users where funnel = 'purchase' order by day"
+    assert warehouse.rows(funnel) == [(date(2026, 1, day), "a", 2) for day in (5, 6, 7)]
+    assert warehouse.rows("select sum(loads) from clickstream.page_loads_hourly") == [(10,)]
+
+
+def test_pages_are_called_by_the_rules_of_their_last_view(warehouse: Warehouse) -> None:
+    """As after a change of the groups and a backfill of the day of the last views."""
+    warehouse.store(map(Event.parse, ["a pv 05 10:00:00 desktop page=/cart", "a pv 06 10:00:00 desktop page=/cart"]))
+    warehouse.build("first")
+    warehouse.execute(
+        "update clickstream.page_minute set page_group = 'Basket' where minute >= '2026-01-06'",
+        "insert into clickstream.changed_hours values ('2026-01-06 10:00+00')",
+    )
+    warehouse.build("second")
+    assert warehouse.rows("select page_group, label from clickstream.pages") == [("Basket", "Basket")]
+    groups = "select day, page_group from clickstream.pages_daily order by day"
+    assert warehouse.rows(groups) == [(date(2026, 1, day), "Basket") for day in (5, 6)]
 
 
 def test_an_interval_claims_the_hours_that_it_overlaps(warehouse: Warehouse) -> None:

@@ -48,11 +48,7 @@ def archived_offsets(spark: "SparkSession", where: str, topic_id: str) -> dict[i
 
     Raises ArchiveError when it holds another topic of the same name.
     """
-    # Delta's Scala API: SQL shows a table's history, which is cut, but not its transactions, which are not.
-    java: Any = spark
-    delta = java._jvm.org.apache.spark.sql.delta.DeltaLog
-    delta.clearCache()
-    snapshot = delta.forTable(java._jsparkSession, where).unsafeVolatileSnapshot()
+    snapshot = _snapshot(spark, where)
     if snapshot.version() < 0:
         return {}
     transactions = snapshot.setTransactions()
@@ -67,6 +63,19 @@ def archived_offsets(spark: "SparkSession", where: str, topic_id: str) -> dict[i
             )
         offsets[int(partition)] = int(transaction.version())
     return offsets
+
+
+def exists(spark: "SparkSession", where: str) -> bool:
+    """Whether anything was archived yet: there is no table before."""
+    return bool(_snapshot(spark, where).version() >= 0)
+
+
+def _snapshot(spark: "SparkSession", where: str) -> Any:
+    """By Delta's Scala API: SQL shows a table's history, which is cut, but not its transactions, which are not."""
+    java: Any = spark
+    delta = java._jvm.org.apache.spark.sql.delta.DeltaLog
+    delta.clearCache()
+    return delta.forTable(java._jsparkSession, where).unsafeVolatileSnapshot()
 
 
 def append(

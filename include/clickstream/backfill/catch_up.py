@@ -1,5 +1,6 @@
 """What the stream accepted while a run was computing, read from Kafka and added to what the run has staged."""
 
+import json
 import time
 from dataclasses import dataclass, field
 
@@ -19,8 +20,10 @@ from clickstream.backfill.staging import (
     take_users,
 )
 from clickstream.settings import Settings
+from clickstream.warehouse.frames import statement
 
 _SILENCE_SECONDS = 30.0
+_PIECE_RECORDS = 200_000  # what is held in memory at once
 
 
 @dataclass
@@ -37,16 +40,32 @@ class CatchUp:
     reached: dict[int, int]
     taken_over: set[str] = field(default_factory=set)
 
-    def to(self, cursor: Cursor, vector: dict[int, int]) -> int:
-        """Add what was accepted up to `vector`; how many records were read."""
-        records = read_topic(self.settings, self.reached, vector)
-        self.reached = dict(vector)
-        events, _ = read_records(records)
-        events = accepted_copies(cursor, events)
+    def behind(self, vector: dict[int, int]) -> int:
+        """How many offsets lie between what is added and `vector`."""
+        return sum(max(0, end - self.reached.get(partition, 0)) for partition, end in vector.items())
+
+    def step(self, cursor: Cursor, vector: dict[int, int]) -> None:
+        """Add the next piece of what was accepted up to `vector`.
+
+        Raises BackfillError when Kafka, or today's contract, does not give every event of the day that was accepted.
+        """
+        until = piece_of(self.reached, vector, _PIECE_RECORDS)
+        records = read_topic(self.settings, self.reached, until)
+        events = accepted_copies(cursor, read_records(records)[0])
         of_day = events.filter(pl.col("event_ms").is_between(self.day.start_ms, self.day.end_ms, closed="left"))
+        self._require_all(cursor, len(of_day), until)
         stage_events(cursor, self.run, of_day)
         self._sessions(cursor, events)
-        return len(records)
+        self.reached = until
+
+    def _require_all(self, cursor: Cursor, found: int, until: dict[int, int]) -> None:
+        bound = {"day": self.day.date, "since": json.dumps(self.reached), "until": json.dumps(until)}
+        row = cursor.execute(statement("backfill/count_accepted.sql"), bound).fetchone()
+        if row != (found,):
+            raise BackfillError(
+                f"{row and row[0]} events of {self.day.date} were accepted from offsets {self.reached} to {until}, but"
+                f" Kafka and today's contract give {found} of them"
+            )
 
     def _sessions(self, cursor: Cursor, events: pl.DataFrame) -> None:
         day = self.day
@@ -76,6 +95,16 @@ class CatchUp:
             [self.run, self.day.end - self.day.gap],
         )
         return [user for (user,) in cursor]
+
+
+def piece_of(reached: dict[int, int], vector: dict[int, int], most: int) -> dict[int, int]:
+    """The vector that lies at most so many records beyond `reached`, on the way to `vector`."""
+    until, left = dict(reached), most
+    for partition, end in sorted(vector.items()):
+        first = reached.get(partition, 0)
+        until[partition] = max(first, min(end, first + left))
+        left -= until[partition] - first
+    return until
 
 
 def read_topic(settings: Settings, since: dict[int, int], until: dict[int, int]) -> pa.Table:

@@ -15,7 +15,7 @@ from clickstream.backfill.day import BackfillError, Day, empty_fragments
 from clickstream.backfill.neighbours import Neighbours
 from clickstream.backfill.source import accepted_offsets, next_offsets, records_below
 from clickstream.backfill.staging import close_run, connect, open_run, stage_carried, stage_sessions
-from clickstream.backfill.swap import swap_events, swap_tables, take_turn, tell_models
+from clickstream.backfill.swap import require_whole, swap_events, swap_tables, take_turn, tell_models
 from clickstream.backfill.worker import BUCKETS, FRAMES_SCHEMA, Context, read_frames, stage_records, stage_users
 from clickstream.settings import Settings
 from clickstream.warehouse.frames import statement
@@ -38,6 +38,8 @@ def backfill(spark: "SparkSession", settings: Settings, when: date) -> dict[str,
     """
     day = Day(when, settings.session_gap_seconds * 1_000)
     with connect(_dsn(settings)) as connection:
+        with connection.cursor() as cursor:
+            require_whole(cursor, when)
         vector = next_offsets(connection, settings.topic)
         archived = archive(spark, settings)
         _require(vector, archived)
@@ -54,7 +56,7 @@ def backfill(spark: "SparkSession", settings: Settings, when: date) -> dict[str,
 
 
 def changed_days(settings: Settings, before: date, most: int) -> list[date]:
-    """At most `most` UTC days before `before` that got events since their last backfill, or never had one."""
+    """At most `most` UTC days before `before` that changed since their last backfill, or never had one."""
     bound = {"topic": settings.topic, "before": before, "most": most}
     with connect(_dsn(settings)) as connection:
         return [day for (day,) in connection.execute(statement("backfill/changed_days.sql"), bound)]
@@ -95,7 +97,7 @@ def _recompute(
     shared.unpersist()
     _check_complete(connection, context, expected)
     latest = int(datetime.now(UTC).timestamp() * 1_000) + settings.future_tolerance_seconds * 1_000 + _DAY_MS
-    neighbours = Neighbours(spark, records, connection, latest)
+    neighbours = Neighbours(spark, records, connection, vector, latest)
     own, carried = neighbours.resolve(pl.concat([empty_fragments(), *read_frames([row.frame for row in border])]), day)
     with connection.transaction(), connection.cursor(binary=True) as cursor:
         stage_sessions(cursor, context.run, own)
@@ -121,9 +123,13 @@ def _check_complete(connection: psycopg.Connection, context: Context, expected: 
 
 def _swap(connection: psycopg.Connection, catch_up: CatchUp, topic: str) -> dict[str, int]:
     for _ in range(_ROUNDS):
-        with connection.transaction(), connection.cursor(binary=True) as cursor:
-            if catch_up.to(cursor, next_offsets(connection, topic)) < _FEW_RECORDS:
-                break
+        vector = next_offsets(connection, topic)
+        behind = catch_up.behind(vector)
+        while catch_up.behind(vector):
+            with connection.transaction(), connection.cursor(binary=True) as cursor:
+                catch_up.step(cursor, vector)
+        if behind < _FEW_RECORDS:
+            break
     with connection.transaction(), connection.cursor(binary=True) as cursor:
         take_turn(cursor, catch_up)
         differences = {"events": swap_events(cursor, catch_up)}

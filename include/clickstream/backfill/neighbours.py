@@ -1,6 +1,7 @@
 """Records of the days around the one that is recomputed, for the users whose sessions may cross its borders."""
 
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -8,8 +9,18 @@ import psycopg
 import pyarrow as pa
 
 from clickstream.archive.columns import user_key
-from clickstream.backfill.day import Day, empty_fragments, is_carried, near_end, near_start, prolonged, read_records
+from clickstream.backfill.day import (
+    BackfillError,
+    Day,
+    empty_fragments,
+    is_carried,
+    near_end,
+    near_start,
+    prolonged,
+    read_records,
+)
 from clickstream.backfill.staging import accepted_copies
+from clickstream.warehouse.frames import statement
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,13 +31,19 @@ _AHEAD_MS = 6 * 3_600_000  # how far a first look goes; most sessions are over b
 class Neighbours:
     """The archive's records below the run's offset vector, at any time, of some users.
 
-    ``records`` has all columns of the archive; ``end_ms`` lies after every event time.
+    ``records`` has all columns of the archive, below ``vector``; ``end_ms`` lies after every event time.
     """
 
     def __init__(
-        self, spark: "SparkSession", records: "DataFrame", connection: psycopg.Connection, end_ms: int
+        self,
+        spark: "SparkSession",
+        records: "DataFrame",
+        connection: psycopg.Connection,
+        vector: dict[int, int],
+        end_ms: int,
     ) -> None:
-        self._spark, self._records, self._connection, self._end_ms = spark, records, connection, end_ms
+        self._spark, self._records, self._connection = spark, records, connection
+        self._vector, self._end_ms = vector, end_ms
 
     def resolve(self, border: pl.DataFrame, day: Day) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Fragments near the day's borders as (the day's own sessions, parts of sessions that began before it)."""
@@ -48,7 +65,10 @@ class Neighbours:
         return pl.concat([empty_fragments(), *done, reaching])
 
     def _events(self, users: pl.Series, start_ms: int, end_ms: int) -> pl.DataFrame:
-        """Accepted events of users with times in [start, end), in the columns of `slice.EVENTS_SCHEMA`."""
+        """Accepted events of users with times in [start, end), in the columns of `slice.EVENTS_SCHEMA`.
+
+        Raises BackfillError when the archive, or today's contract, does not give each of them.
+        """
         from pyspark.sql import functions as F
 
         wanted = users.unique()
@@ -56,16 +76,29 @@ class Neighbours:
             pa.table({"user_key": pa.array([user_key(user) for user in wanted], pa.int64())}), "user_key bigint"
         ).distinct()
         found = (
-            self._records.where(F.col("event_date").between(_date(start_ms), _date(end_ms - 1)))
+            self._records.where(F.col("event_date").between(_time(start_ms).date(), _time(end_ms - 1).date()))
             .where((F.col("event_ms") >= start_ms) & (F.col("event_ms") < end_ms))
             .join(F.broadcast(keys), "user_key", "left_semi")
             .select("partition", "offset", "kafka_time", "value")
             .toArrow()
         )
-        events, _ = read_records(found)
+        events = read_records(found)[0].filter(pl.col("user_id").is_in(wanted))  # others may share a key
+        bound = {
+            "users": wanted.to_list(),
+            "since": _time(start_ms),
+            "until": _time(end_ms),
+            "vector": json.dumps(self._vector),
+        }
         with self._connection.cursor() as cursor:
-            return accepted_copies(cursor, events)
+            events = accepted_copies(cursor, events)
+            row = cursor.execute(statement("backfill/count_neighbours.sql"), bound).fetchone()
+        if row != (len(events),):
+            raise BackfillError(
+                f"users at the day's borders have {row and row[0]} accepted events from {_time(start_ms)} to"
+                f" {_time(end_ms)}, of which the archive and today's contract give {len(events)}"
+            )
+        return events
 
 
-def _date(milliseconds: int) -> date:
-    return datetime.fromtimestamp(milliseconds / 1_000, UTC).date()
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import date
 
 from psycopg import sql
 
@@ -9,10 +10,9 @@ from clickstream.backfill.catch_up import CatchUp
 from clickstream.backfill.day import BackfillError
 from clickstream.backfill.staging import Cursor
 from clickstream.warehouse.frames import statement
+from clickstream.warehouse.retention import SWAPS, is_whole, stored_horizon
 
 log = logging.getLogger(__name__)
-
-_SWAPS = 0x5A4B  # the advisory lock of swaps: neighbouring days take turns
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,13 @@ def swap_events(cursor: Cursor, catch_up: CatchUp) -> int:
     """Compare what is derived from each staged event with what is stored and replace it; how many differed.
 
     The stream only adds events, so this waits for nobody and nobody for this. Raises BackfillError when an event is
-    not stored any more.
+    not stored any more, or one is stored that was not accepted.
     """
     bound = _bound(catch_up)
+    cursor.execute(statement("backfill/count_stored.sql"), bound)
+    [(stored, accepted)] = cursor.fetchall()
+    if stored != accepted:
+        raise BackfillError(f"{stored} events of {catch_up.day.date} are stored, but {accepted} were accepted")
     cursor.execute(statement("backfill/differing_events.sql"))
     cursor.execute(statement("backfill/compare_events.sql"), bound)
     cursor.execute("select count(*), count(*) filter (where stored is null) from pg_temp.differing_events")
@@ -60,8 +64,10 @@ def swap_tables(cursor: Cursor, catch_up: CatchUp, topic: str) -> dict[str, int]
     Run it at the end of a transaction: the stream waits until that commits.
     """
     cursor.execute(statement("backfill/lock_offsets.sql"), {"topic": topic})
-    read = catch_up.to(cursor, {int(partition): int(offset) for partition, offset in cursor.fetchall()})
-    log.info("the stream waits; added its last %d records", read)
+    vector = {int(partition): int(offset) for partition, offset in cursor.fetchall()}
+    log.info("the stream waits; adding its last %d records", catch_up.behind(vector))
+    while catch_up.behind(vector):
+        catch_up.step(cursor, vector)
     return {table.name: _swap_table(cursor, table, catch_up) for table in TABLES}
 
 
@@ -72,11 +78,22 @@ def tell_models(cursor: Cursor, catch_up: CatchUp) -> None:
 
 def take_turn(cursor: Cursor, catch_up: CatchUp) -> None:
     """One swap at a time, and only by the newest run of a day. Raises BackfillError for others."""
-    cursor.execute("select pg_advisory_xact_lock(%s)", [_SWAPS])
+    cursor.execute("select pg_advisory_xact_lock(%s)", [SWAPS])
+    require_whole(cursor, catch_up.day.date)
     cursor.execute("select max(run) from clickstream.backfill_runs where day = %s", [catch_up.day.date])
     [(newest,)] = cursor.fetchall()
     if newest != catch_up.run:
         raise BackfillError(f"run {newest} of {catch_up.day.date} began after this one ({catch_up.run})")
+
+
+def require_whole(cursor: Cursor, day: date) -> None:
+    """Raises BackfillError when retention took away what a recompute of the day needs."""
+    horizon = stored_horizon(cursor)
+    if not is_whole(day, horizon):
+        raise BackfillError(
+            f"{day} cannot be recomputed: retention keeps events since {horizon}, and the first day that has all of its"
+            " own and the night before is the next"
+        )
 
 
 def _swap_table(cursor: Cursor, table: Table, catch_up: CatchUp) -> int:

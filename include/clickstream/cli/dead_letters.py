@@ -178,7 +178,7 @@ def _replay(
         else:
             pages, total = mended_letters(store, wanted, limit, mends), _total(store, wanted, limit)
         if tally.dry_run:
-            tally.follow(replay_pages(pages, None, tolerance_ms, again, stop), total)
+            tally.follow(replay_pages(pages, None, tolerance_ms, again, stop, store.oldest_ms()), total)
             if stop:
                 raise Stopped(stop.signum, "stopped by a signal")
             return
@@ -187,7 +187,8 @@ def _replay(
         spool = platform.state_dir / "spool"
         sender = stack.enter_context(Sender(connection, platform.topic, spool, ProducerOptions()))
         sender.send_spool(stop)
-        tally.follow(replay_pages(pages, Delivery(sender, store), tolerance_ms, again, stop), total)
+        delivery = Delivery(sender, store)
+        tally.follow(replay_pages(pages, delivery, tolerance_ms, again, stop, store.oldest_ms()), total)
         sender.settle(stop)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from clickstream.contract import Accepted, Reason, Rejected, decode, time_rejection
+from clickstream.contract import OLDEST_EVENT_MS, Accepted, Reason, Rejected, decode, time_rejection
 from clickstream.dead_letters.letters import Letter
 from clickstream.dead_letters.payloads import read_json, write_json
 
@@ -78,11 +78,13 @@ class Mends:
         return write_json(document)
 
 
-def judge(letter: Letter, payload: bytes | None, now_ms: int, future_tolerance_ms: int) -> Mended | Rejected:
+def judge(
+    letter: Letter, payload: bytes | None, now_ms: int, future_tolerance_ms: int, oldest_ms: int = OLDEST_EVENT_MS
+) -> Mended | Rejected:
     """Whether the stream would accept this payload now (Unix ms), in the place of the letter's own.
 
     An event without a usable id gets the one of its place. Time is judged as the stream will: a letter from the
-    future is fine once its time has come.
+    future is fine once its time has come, one from before `oldest_ms` (Unix ms: retention) never.
     """
     decoded = decode(payload)
     if isinstance(decoded, Rejected) and payload:
@@ -92,7 +94,7 @@ def judge(letter: Letter, payload: bytes | None, now_ms: int, future_tolerance_m
     if isinstance(decoded, Rejected) or payload is None:
         return decoded if isinstance(decoded, Rejected) else Rejected(Reason.NOT_JSON, "empty record")
     event = decoded.event
-    refused = time_rejection(int(event.event_time.timestamp() * 1_000), now_ms, future_tolerance_ms)
+    refused = time_rejection(int(event.event_time.timestamp() * 1_000), now_ms, future_tolerance_ms, oldest_ms)
     if refused is not None:
         return refused
     if letter.reason == Reason.CONFLICT and event.event_id == _event_id(letter.payload):

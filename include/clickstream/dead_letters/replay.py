@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from clickstream.contract import Rejected
+from clickstream.contract import OLDEST_EVENT_MS, Rejected
 from clickstream.dead_letters.letters import Filter, Letter, Place
 from clickstream.dead_letters.mend import Mended, Mends, judge
 from clickstream.dead_letters.payloads import write_json
@@ -65,7 +65,12 @@ class Delivery:
 
 
 def replay(
-    pages: Iterable[list[Candidate]], delivery: Delivery | None, future_tolerance_ms: int, again: bool, stop: StopFlag
+    pages: Iterable[list[Candidate]],
+    delivery: Delivery | None,
+    future_tolerance_ms: int,
+    again: bool,
+    stop: StopFlag,
+    oldest_ms: int = OLDEST_EVENT_MS,
 ) -> Iterator[list[Outcome]]:
     """Judge each page and send what the contract accepts; yields a page's outcomes once they are settled.
 
@@ -83,7 +88,7 @@ def replay(
                 outcomes.append(Outcome(name, "skipped"))
             elif letter is None or problem:
                 outcomes.append(Outcome(name, "refused", None, *(problem or ("unknown", "no such dead letter"))))
-            elif isinstance(judged := judge(letter, payload, now_ms, future_tolerance_ms), Rejected):
+            elif isinstance(judged := judge(letter, payload, now_ms, future_tolerance_ms, oldest_ms), Rejected):
                 outcomes.append(Outcome(name, "refused", None, str(judged.reason), judged.detail))
             else:
                 letters.append((letter.place, judged))

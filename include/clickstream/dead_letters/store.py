@@ -9,6 +9,7 @@ import psycopg
 
 from clickstream.dead_letters.letters import Filter, Letter, Place, ReasonCount
 from clickstream.warehouse.frames import statement
+from clickstream.warehouse.retention import oldest_ms, stored_horizon
 
 _PAGE_ROWS = 2_000
 _PAGE_BYTES = 16_000_000
@@ -64,6 +65,10 @@ class Store:
         """Remember that these letters were sent back, and as which events. All or none."""
         parameters = _columns([place for place, _ in replayed]) | {"event_ids": [event_id for _, event_id in replayed]}
         self._connection.execute(statement("dead_letters/mark_replayed.sql"), parameters)
+
+    def oldest_ms(self) -> int:
+        """What happened before this (Unix ms) is refused."""
+        return oldest_ms(stored_horizon(self._connection.cursor()))
 
     def _letters(self, path: str, parameters: dict[str, Any]) -> list[Letter]:
         with self._connection.cursor(binary=True) as cursor:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from clickstream.archive.columns import user_key
 from clickstream.archive.job import alone
-from clickstream.archive.table import location
+from clickstream.archive.table import exists, location
 from clickstream.erasure.warehouse import is_theirs
 from clickstream.settings import Settings
 
@@ -18,6 +18,8 @@ def their_records(spark: "SparkSession", settings: Settings, user_id: str) -> "D
     """partition and offset of the user's records, events or not; each is looked at, as keys may meet."""
     from pyspark.sql.functions import col, udf
 
+    if not exists(spark, location(settings)):
+        return spark.createDataFrame([], "partition int, offset bigint")
     theirs = udf(lambda value: is_theirs(bytes(value), user_id), "boolean")
     found = spark.read.format("delta").load(location(settings))
     near = (col("user_key") == user_key(user_id)) | (
@@ -29,6 +31,8 @@ def their_records(spark: "SparkSession", settings: Settings, user_id: str) -> "D
 def erase_records(spark: "SparkSession", settings: Settings, user_id: str) -> int:
     """Delete them and every file of the table's past; how many records. Nobody may read the archive meanwhile."""
     where = location(settings)
+    if not exists(spark, where):
+        return 0
     with alone(settings):
         places = their_records(spark, settings, user_id).collect()
         if places:

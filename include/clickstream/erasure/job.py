@@ -17,6 +17,7 @@ from clickstream.erasure.tombstones import user_hash
 from clickstream.erasure.warehouse import bury, erase_rows
 from clickstream.settings import Settings
 from clickstream.warehouse.frames import statement
+from clickstream.warehouse.retention import is_whole, stored_horizon
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,7 +45,7 @@ def erase(spark: "SparkSession", settings: Settings, user_id: str, dry_run: bool
         counts |= rows | {"days": len(days)}
         counts["archive"] = _erase_archive(spark, settings, user_id, dry_run)
         if not dry_run:
-            for day in days:
+            for day in _whole(connection, days):
                 backfill(spark, settings, day)
         bound = {"erasure": erasure, "counts": json.dumps(counts), "user_hash": user_hash(user_id), "dry": dry_run}
         connection.execute(statement("erasure/finish.sql"), bound)
@@ -75,6 +76,13 @@ def _erase_rows(
         return found.counts, found.days
     left = connection.execute(statement("erasure/owed_days.sql"), {"user_hash": user_hash(user_id)}).fetchall()
     return found.counts, [day for (day,) in left]
+
+
+def _whole(connection: psycopg.Connection, days: list[date]) -> list[date]:
+    """Without those that cannot be recomputed, as retention took their events away: sums that name nobody stay."""
+    with connection.cursor() as cursor:
+        horizon = stored_horizon(cursor)
+    return [day for day in days if is_whole(day, horizon)]
 
 
 def _erase_archive(spark: "SparkSession", settings: Settings, user_id: str, dry_run: bool) -> int:

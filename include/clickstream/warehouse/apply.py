@@ -20,6 +20,7 @@ from clickstream.warehouse.adapt import UuidArray
 from clickstream.warehouse.fold import add_counts, fold_sessions
 from clickstream.warehouse.frames import copy_frame, jsonb, statement, time_of
 from clickstream.warehouse.ledger import LEASE, LeaseLostError, LedgerError, OffsetGapError
+from clickstream.warehouse.retention import stored_horizon, without_expired
 
 _HOUR_MS = 3_600_000
 
@@ -94,6 +95,7 @@ def apply_slice(
         fresh = pl.col("kafka_offset") >= next_offset
         decoded = Decoded(decoded.events.filter(fresh), decoded.dead_letters.filter(fresh))
         decoded = without_erased(decoded, erased_users(cursor))
+        decoded = without_expired(decoded, piece.records, stored_horizon(cursor))
         accepted, refused = _deduplicate(cursor, decoded.events, piece.records)
         watch.lap("deduplicate")
         dead_letters = pl.concat([decoded.dead_letters, refused])

@@ -42,6 +42,14 @@ left join sessions
 where users.run_id = %(run_id)s
 group by users.user_id, users.first_day, users.last_day;
 
+-- What was counted of days whose events retention took away stays.
+delete from funnel_scope
+where last_day < any(select horizon from retention);
+
+update funnel_scope set first_day = retention.horizon
+from retention
+where funnel_scope.first_day < retention.horizon;
+
 analyze funnel_scope;
 
 create temporary table funnel_ranges (

@@ -2,14 +2,18 @@
 -- Parameters: run_id (text).
 -- Grain: one row for each UTC hour and product that was viewed, put into a cart or bought; no declared bots.
 -- Semantics: a purchase without a quantity is of one piece, without a price it brings nothing, as in the stream.
--- Usage: clickstream_models, after scope/claim.sql; one transaction. Builds the hours of model_hours. Idempotent.
+-- Usage: clickstream_models, after scope/claim.sql; one transaction. Builds the hours of model_hours whose
+-- events are still kept (table retention). Idempotent.
 set local time zone 'UTC';
 
 select pg_advisory_xact_lock(hashtextextended('clickstream.models', 0));
 
 delete from clickstream.products_hourly as stored
 using clickstream.model_hours as changed
-where changed.run_id = %(run_id)s and stored.hour = changed.hour;
+where
+    changed.run_id = %(run_id)s
+    and stored.hour = changed.hour
+    and changed.hour >= all(select horizon::timestamptz from clickstream.retention);
 
 insert into clickstream.products_hourly (
     hour, product_id, category, views, cart_adds, purchases, quantity, revenue_e4
@@ -27,6 +31,7 @@ with happened as (
         on changed.hour <= events.event_time and changed.hour + interval '1 hour' > events.event_time
     where
         changed.run_id = %(run_id)s
+        and changed.hour >= all(select horizon::timestamptz from clickstream.retention)
         and events.bot is null
         and events.product_id is not null
         and events.event_type in ('view_item', 'add_to_cart', 'purchase')

@@ -3,6 +3,7 @@
 -- Parameters: interval_start, interval_end (timestamptz). Grain: one row of check_results for each check and interval.
 -- Usage: clickstream_models, after the models; scope/gate.sql stops the run when one of severity `fail` did not pass.
 -- All is read in one statement, so from one snapshot, while the stream goes on. Idempotent.
+-- Where retention took events away, they are not compared.
 with hour_events as (
     select
         events.user_id,
@@ -22,6 +23,7 @@ hour_sessions as (
         (
             sessions.started_at >= %(interval_end)s::timestamptz - interval '1 hour'
             and sessions.ended_at < %(interval_end)s::timestamptz
+            and sessions.started_at >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
         ) as whole
     from clickstream.sessions
     where
@@ -85,12 +87,18 @@ checks (check_name, severity, passed, observed, expected) as (
     from (
         select coalesce(sum(events), 0) as events
         from clickstream.traffic_minute
-        where minute >= %(interval_start)s::timestamptz and minute < %(interval_end)s::timestamptz
+        where
+            minute >= %(interval_start)s::timestamptz
+            and minute < %(interval_end)s::timestamptz
+            and minute >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
     ) as counted
     cross join (
         select count(*) as events
         from clickstream.events
-        where event_time >= %(interval_start)s::timestamptz and event_time < %(interval_end)s::timestamptz
+        where
+            event_time >= %(interval_start)s::timestamptz
+            and event_time < %(interval_end)s::timestamptz
+            and event_time >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
     ) as stored
     union all
     select

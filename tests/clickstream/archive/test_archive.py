@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+import psycopg
 import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
@@ -13,6 +14,8 @@ from clickstream.archive import job
 from clickstream.archive.columns import user_key
 from clickstream.archive.table import ArchiveError, append, archived_offsets, location
 from clickstream.archive.upkeep import upkeep
+from clickstream.backfill.compare import compare_policies
+from clickstream.erasure.archive import erase_records, their_records
 from clickstream.settings import Settings
 from clickstream.stream.topic import topic_state
 
@@ -76,6 +79,32 @@ def test_upkeep_changes_files_only(spark: SparkSession, platform: Settings, monk
     assert upkeep(spark, platform) == {"compacted": 0, "into": 0, "deleted": 0}
     copies(spark, platform)
     assert job.archive(spark, platform) == {0: 3, 1: 3}
+    copies(spark, platform)
+
+
+def test_before_anything_was_archived_there_is_nothing_to_do(spark: SparkSession, platform: Settings) -> None:
+    zeros = {"compacted": 0, "into": 0, "deleted": 0}
+    assert upkeep(spark, platform) == zeros
+    assert upkeep(spark, platform, dry_run=True) == zeros
+    assert their_records(spark, platform, "u1").count() == 0
+    assert erase_records(spark, platform, "u1") == 0
+    assert compare_policies(spark, platform, date(2026, 6, 1)).is_empty()
+    with psycopg.connect(platform.postgres_reader.get_secret_value()) as connection:
+        runs = connection.execute("select operation, dry_run, counts from clickstream.maintenance_runs order by run")
+        assert runs.fetchall() == [("upkeep", False, zeros), ("upkeep", True, zeros)]
+
+
+def test_a_dry_run_of_upkeep_counts_what_would_go(
+    spark: SparkSession, platform: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "MAX_COMMIT_RECORDS", 1)
+    produce(platform, [encoded(event(number)) for number in range(6)])
+    job.archive(spark, platform)
+    monkeypatch.setattr("clickstream.archive.upkeep.KEEP_HOURS", 0)
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    spark.sql(f"optimize delta.`{location(platform)}`")
+    assert upkeep(spark, platform, dry_run=True) == {"compacted": 0, "into": 0, "deleted": 6}
+    assert upkeep(spark, platform, dry_run=True)["deleted"] == 6
     copies(spark, platform)
 
 

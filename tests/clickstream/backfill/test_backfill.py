@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from builders import encoded, event
 from clickstream.archive.table import location
-from clickstream.backfill import job
+from clickstream.backfill import catch_up, job
 from clickstream.backfill.day import BackfillError
 from clickstream.generator import GeneratorOptions, generate
 from stream_shop import Shop
@@ -95,7 +95,8 @@ def test_zero_differences_and_damage_is_mended(spark: SparkSession, shop: Shop) 
 
 @pytest.mark.timeout(420)
 def test_while_the_stream_writes(spark: SparkSession, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the recompute and the swap, events come for every part of the day."""
+    """Between the recompute and the swap, events come for every part of the day; they are added in pieces."""
+    monkeypatch.setattr(catch_up, "_PIECE_RECORDS", 700)
     values = visitors(seed=6)
     half = len(values) // 2
     shop.produce(values[:half])
