@@ -31,7 +31,7 @@ accepted as (
     left join last_runs as day_before on known.event_date - 1 = day_before.day
     where
         known.event_date <= %(before)s
-        and known.event_date >= clickstream.first_whole_day()
+        and known.event_date >= (select clickstream.first_whole_day())
     group by known.event_date
 ),
 
@@ -57,6 +57,6 @@ changed as (
 select changed.day
 from changed
 left join refused on changed.day = refused.day
-where changed.day < %(before)s and changed.day >= clickstream.first_whole_day()
+where changed.day < %(before)s and changed.day >= (select clickstream.first_whole_day())
 order by refused.day is not null, changed.day
 limit %(most)s

@@ -87,7 +87,7 @@ select
     hour
 from clickstream.model_hours as claimed
 where
-    hour >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
+    hour >= (select clickstream.first_whole_day()::timestamp at time zone 'UTC')
     and not exists (
         select from clickstream.changed_hours as changed
         where changed.hour = claimed.hour

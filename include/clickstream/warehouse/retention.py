@@ -47,7 +47,9 @@ def without_expired(decoded: Decoded, records: Records, horizon: date | None) ->
     """A slice of `records` in which every event before the horizon is a dead letter (``too_old``)."""
     if horizon is None:
         return decoded
-    expired = pl.col("event_ms") < oldest_ms(horizon)
+    expired = decoded.events["event_ms"] < oldest_ms(horizon)
+    if not expired.any():
+        return decoded
     letters = refused(decoded.events.filter(expired), records, too_old(oldest_ms(horizon)))
     return Decoded(decoded.events.filter(~expired), pl.concat([decoded.dead_letters, letters]))
 

@@ -23,7 +23,7 @@ hour_sessions as (
         (
             sessions.started_at >= %(interval_end)s::timestamptz - interval '1 hour'
             and sessions.ended_at < %(interval_end)s::timestamptz
-            and sessions.started_at >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
+            and sessions.started_at >= (select clickstream.first_whole_day()::timestamp at time zone 'UTC')
         ) as whole
     from clickstream.sessions
     where
@@ -90,7 +90,7 @@ checks (check_name, severity, passed, observed, expected) as (
         where
             minute >= %(interval_start)s::timestamptz
             and minute < %(interval_end)s::timestamptz
-            and minute >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
+            and minute >= (select clickstream.first_whole_day()::timestamp at time zone 'UTC')
     ) as counted
     cross join (
         select count(*) as events
@@ -98,7 +98,7 @@ checks (check_name, severity, passed, observed, expected) as (
         where
             event_time >= %(interval_start)s::timestamptz
             and event_time < %(interval_end)s::timestamptz
-            and event_time >= clickstream.first_whole_day()::timestamp at time zone 'UTC'
+            and event_time >= (select clickstream.first_whole_day()::timestamp at time zone 'UTC')
     ) as stored
     union all
     select
