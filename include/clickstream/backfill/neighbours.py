@@ -82,7 +82,7 @@ class Neighbours:
             .select("partition", "offset", "kafka_time", "value")
             .toArrow()
         )
-        events = read_records(found)[0].filter(pl.col("user_id").is_in(wanted))  # others may share a key
+        events = read_records(found)[0].filter(pl.col("user_id").is_in(wanted.to_list()))  # others may share a key
         bound = {
             "users": wanted.to_list(),
             "since": _time(start_ms),
