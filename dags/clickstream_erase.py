@@ -4,7 +4,13 @@ By hand: takes one user out of the spool, PostgreSQL, dead letters and the archi
 comes later out too, and recomputes the counts of the days that knew the user. Dry unless you say otherwise: it counts
 what would go. The counts are in the log and in table `erasures`. What it cannot reach: docs/privacy.md.
 
-Run it again after whatever ended it: it goes on. Batch jobs take turns (pool `clickstream_batch`).
+Batch jobs take turns (pool `clickstream_batch`).
+
+**When it fails**: it is tried again by itself, and goes on where it ended; the last lines of its log say why. A day
+that cannot be recomputed is named there and keeps no other from it: the user's rows and records are gone then, but that
+day's counts still have the user. Mend what is named (docs/backfill.md) and clear the task, or run it again for the same
+user. Without `CLICKSTREAM_USER_HASH_KEY`, or with another than the tombstones were made with, it does nothing and says
+so.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -40,5 +46,7 @@ with DAG(
         properties_file=str(JOBS / "spark-defaults.conf"),
         pool="clickstream_batch",
         durable=False,
+        retries=2,
+        retry_delay=timedelta(minutes=1),
         execution_timeout=timedelta(hours=12),
     )

@@ -10,13 +10,13 @@ import os
 from pyspark.sql import SparkSession
 
 from clickstream.archive.table import SPARK_OPTIONS, ArchiveError
-from clickstream.backfill.day import BackfillError
-from clickstream.erasure.job import erase
+from clickstream.erasure.job import ErasureError, erase
+from clickstream.erasure.tombstones import TombstoneError
 from clickstream.settings import settings
 
 
 def main() -> int:
-    """Exit code 0: done; 1: what the log says, run it again; 2: no user id."""
+    """Exit code 0: done; 1: what the log says (days that failed by name), run it again; 2: no user id."""
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--dry-run", action="store_true", help="erase nothing, count")
@@ -30,7 +30,7 @@ def main() -> int:
     spark = SparkSession.builder.appName("clickstream_erase").config(map=options).getOrCreate()
     try:
         erase(spark, settings(), user_id, arguments.dry_run)
-    except (ArchiveError, BackfillError) as error:
+    except (ArchiveError, ErasureError, TombstoneError) as error:
         logging.error("%s", error)
         return 1
     finally:

@@ -18,6 +18,8 @@ from clickstream.warehouse.ledger import TopicState
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# What Delta's log tells of each file, least and greatest. Not user_key: the log outlives a record that was erased.
+STATISTICS = "partition,offset,event_ms"
 # For a session that reads or writes the archive.
 SPARK_OPTIONS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -26,6 +28,7 @@ SPARK_OPTIONS = {
     "spark.sql.parquet.compression.codec": "zstd",
     # A record that is deleted is to be gone from the files, not only marked.
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    "spark.databricks.delta.properties.defaults.dataSkippingStatsColumns": STATISTICS,
     # Sized for clusters by default: 50 tasks to read Delta's log, 10,000 to list files.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",

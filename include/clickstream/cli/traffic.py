@@ -17,6 +17,7 @@ from clickstream.settings import Settings, settings
 
 if TYPE_CHECKING:
     from clickstream.delivery import Sender
+    from clickstream.erasure.tombstones import Tombstones
     from clickstream.stopping import StopFlag
 
 console = Console()
@@ -94,8 +95,8 @@ def replay(
 ) -> None:
     """Send real traffic with its original times (header source: replay). Again, it changes nothing.
 
-    A user is a keyed hash of address and agent; addresses are never stored. Refused lines go to FILE.rejected
-    with number and reason.
+    A user is a keyed hash of address and agent; addresses are never stored. Users who were erased are left out, which
+    PostgreSQL is asked for. Refused lines go to FILE.rejected with number and reason.
 
     Examples: [bold]clickstream replay access.log.gz[/],
     [bold]clickstream replay --site https://example.org access.log access.log.1.gz[/]
@@ -109,23 +110,26 @@ def replay(
         user_hash_key = _user_hash_key(platform)
         connection = {"bootstrap.servers": platform.kafka_bootstrap}
         ensure_topic(connection, platform)
+        erased = _erased_users(platform)
         options, spool = ProducerOptions(), platform.state_dir / "spool"
         with stop_flag() as stop, Sender(connection, platform.topic, spool, options) as sender:
             sender.send_spool(stop)
             for path, of_site in zip(files, sites, strict=True):
                 if not stop:
-                    _replay_file(path, of_site, user_hash_key, sender, stop)
+                    _replay_file(path, of_site, user_hash_key, erased, sender, stop)
             report = sender.settle(stop)
         console.print(str(report), soft_wrap=True)
 
 
-def _replay_file(path: Path, site: str, user_hash_key: bytes, sender: "Sender", stop: "StopFlag") -> None:
+def _replay_file(
+    path: Path, site: str, user_hash_key: bytes, erased: "Tombstones", sender: "Sender", stop: "StopFlag"
+) -> None:
     from clickstream.delivery import REPLAY
     from clickstream.replay import RejectedFile, Rules, opened, outcomes
 
     platform = settings()
     rules = Rules(site, user_hash_key, int(time.time() * 1_000), platform.future_tolerance_seconds * 1_000)
-    read = sent = 0
+    read = sent = left_out = 0
     ready: list[tuple[bytes | None, bytes | None]] = []
     with (
         opened(path) as (lines, raw),
@@ -135,7 +139,9 @@ def _replay_file(path: Path, site: str, user_hash_key: bytes, sender: "Sender", 
         task = bar.add_task(path.name, total=path.stat().st_size)
         for outcome in outcomes(lines, rules):
             read += 1
-            if outcome.reason is None:
+            if erased and erased.cover_record(outcome.value or outcome.line.encode()):
+                left_out += 1
+            elif outcome.reason is None:
                 ready.append((outcome.key, outcome.value))
             else:
                 rejected.add(outcome)
@@ -150,6 +156,8 @@ def _replay_file(path: Path, site: str, user_hash_key: bytes, sender: "Sender", 
         sent += len(ready)
         bar.update(task, completed=raw.tell())
     counts = f"read {read:,}, sent {sent:,}, refused {rejected.count:,}"
+    if left_out:
+        counts += f", left out {left_out:,} of erased users"
     console.print(f"{path.name}: {counts} (site {site})", soft_wrap=True, markup=False, highlight=False)
     if rejected.count:
         console.print(f"refused lines with their reasons: {rejected.path}", soft_wrap=True)
@@ -180,6 +188,22 @@ def _user_hash_key(platform: Settings) -> bytes:
             "could be undone. Set it to a long random text and keep it, or run `make setup`, which makes one"
         )
     return key if len(key) <= 64 else blake2b(key).digest()
+
+
+def _erased_users(platform: Settings) -> "Tombstones":
+    """Whom the stream would refuse: what it is not sent lies neither in Kafka nor in the spool."""
+    import psycopg
+
+    from clickstream.erasure.tombstones import TombstoneError, erased_users
+    from clickstream.replay import ReplayError
+
+    try:
+        with psycopg.connect(platform.postgres_writer.get_secret_value(), connect_timeout=10) as connection:
+            return erased_users(connection.cursor())
+    except psycopg.OperationalError as error:
+        raise ReplayError(f"cannot ask PostgreSQL who was erased, so nothing is sent: {error}") from error
+    except TombstoneError as error:
+        raise ReplayError(str(error)) from error
 
 
 def _time(text: str, option: str) -> datetime:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from clickstream.archive.job import archive
-from clickstream.archive.table import location
+from clickstream.archive.table import ArchiveError, location
+from clickstream.backfill.day import BackfillError
 from clickstream.backfill.job import backfill
 from clickstream.backfill.staging import connect
 from clickstream.erasure.archive import erase_records, their_records
 from clickstream.erasure.spool import erase_spooled
-from clickstream.erasure.tombstones import user_hash
+from clickstream.erasure.tombstones import require_key, user_hash
 from clickstream.erasure.warehouse import bury, erase_rows
 from clickstream.settings import Settings
 from clickstream.warehouse.frames import statement
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class ErasureError(Exception):
+    """Some days could not be recomputed: their counts still have the user, whose rows and records are gone."""
+
+
 class _DryRun(Exception):
     """Takes a transaction back."""
 
@@ -32,10 +37,12 @@ class _DryRun(Exception):
 def erase(spark: "SparkSession", settings: Settings, user_id: str, dry_run: bool) -> dict[str, int]:
     """What was erased (in a dry run: would be), by place. Run again after whatever ended it: it goes on.
 
-    Raises BackfillError when a day's counts cannot be recomputed (the user's rows are gone then), or the servers'
-    errors.
+    Raises TombstoneError before anything is done, ErasureError at the end with the days whose counts cannot be
+    recomputed, or the servers' errors.
     """
     with connect(settings.postgres_writer.get_secret_value()) as connection:
+        with connection.cursor() as cursor:
+            require_key(cursor)
         erasure = _begin(connection, user_id, dry_run)
         archive(spark, settings)  # what lies there can be found; what comes later meets the tombstone
         if not dry_run:
@@ -45,12 +52,35 @@ def erase(spark: "SparkSession", settings: Settings, user_id: str, dry_run: bool
         counts |= rows | {"days": len(days)}
         counts["archive"] = _erase_archive(spark, settings, user_id, dry_run)
         if not dry_run:
-            for day in _whole(connection, days):
-                backfill(spark, settings, day)
+            _recompute(spark, settings, connection, days, user_hash(user_id))
         bound = {"erasure": erasure, "counts": json.dumps(counts), "user_hash": user_hash(user_id), "dry": dry_run}
         connection.execute(statement("erasure/finish.sql"), bound)
     log.info("%s: %s", "would be erased" if dry_run else "erased", counts)
     return counts
+
+
+def _recompute(
+    spark: "SparkSession", settings: Settings, connection: psycopg.Connection, days: list[date], user: bytes
+) -> None:
+    """The counts of days without the user. A day that fails stays owed and does not keep the others from theirs; one
+    that cannot be recomputed, as retention took its events away, keeps its sums, which name nobody."""
+    with connection.cursor() as cursor:
+        horizon = stored_horizon(cursor)
+    failed = []
+    for day in days:
+        try:
+            if is_whole(day, horizon):
+                backfill(spark, settings, day)
+        except (ArchiveError, BackfillError) as error:
+            log.error("%s: %s", day, error)
+            failed.append(f"{day}: {error}")
+        else:
+            connection.execute(statement("erasure/forget_day.sql"), {"day": day, "user_hash": user})
+    if failed:
+        raise ErasureError(
+            f"the user's rows and records are gone, but {len(failed)} of {len(days)} days still count them: mend the"
+            f" cause and run it again. {'; '.join(failed)}"
+        )
 
 
 def _begin(connection: psycopg.Connection, user_id: str, dry_run: bool) -> int:
@@ -76,13 +106,6 @@ def _erase_rows(
         return found.counts, found.days
     left = connection.execute(statement("erasure/owed_days.sql"), {"user_hash": user_hash(user_id)}).fetchall()
     return found.counts, [day for (day,) in left]
-
-
-def _whole(connection: psycopg.Connection, days: list[date]) -> list[date]:
-    """Without those that cannot be recomputed, as retention took their events away: sums that name nobody stay."""
-    with connection.cursor() as cursor:
-        horizon = stored_horizon(cursor)
-    return [day for day in days if is_whole(day, horizon)]
 
 
 def _erase_archive(spark: "SparkSession", settings: Settings, user_id: str, dry_run: bool) -> int:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from clickstream.erasure.warehouse import is_theirs
+from clickstream.erasure.records import is_theirs
 from clickstream.spool import SpooledRecord, SpoolWriter, spooled
 
 
@@ -12,19 +12,19 @@ class _Untouched(Exception):
 
 
 def erase_spooled(directory: Path, user_id: str, dry_run: bool) -> int:
-    """How many records of a spool are the user's; unless dry, their files are written anew without them.
+    """How many records of a spool, of any topic, are the user's; unless dry, their files are written anew without them.
 
     A file that another run is sending is left to it: what it sends meets the tombstone.
     """
     found = 0
-    for path in sorted(directory.glob("*.spool")):
+    for path in sorted(directory.rglob("*.spool")):
         with suppress(_Untouched), spooled(path) as held:
             records = list(held or ())
             kept = [record for record in records if not _is_theirs(record, user_id)]
             found += len(records) - len(kept)
             if dry_run or len(kept) == len(records):
                 raise _Untouched
-            writer = SpoolWriter(directory)
+            writer = SpoolWriter(path.parent)
             for record in kept:
                 writer.add(record)
             writer.close()

@@ -14,6 +14,7 @@ from clickstream.contract import UNREADABLE, Reason
 from clickstream.settings import settings
 from clickstream.slice import Decoded
 
+_NO_USER = "\0"  # no user id holds NUL
 DETAIL = "a record of a user who was erased; its bytes are not kept"
 
 
@@ -24,6 +25,10 @@ class _Owner(msgspec.Struct, gc=False):
 _read_owner = msgspec.json.Decoder(_Owner).decode
 _read_text = msgspec.json.Decoder(str).decode
 _OWNER = re.compile(rb'"user_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class TombstoneError(Exception):
+    """The platform's key is not there, or not the one that the tombstones were made with: told with what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,19 @@ NOBODY = Tombstones(frozenset(), b"")
 
 
 def user_hash(user_id: str) -> bytes:
-    """HMAC-SHA256 of a user id by the platform's key."""
-    return _keyed(_platform_key(), user_id)
+    """HMAC-SHA256 of a user id by the platform's key. Raises TombstoneError without a key: it could be undone."""
+    key = _platform_key()
+    if not key:
+        raise TombstoneError(
+            "CLICKSTREAM_USER_HASH_KEY is empty: a tombstone is a keyed hash. Set the key that the platform's other"
+            " parts have (`make up` makes one; it is in .local/), and keep it"
+        )
+    return _keyed(key, user_id)
+
+
+def key_check() -> bytes:
+    """What is stored beside the tombstones, to know their key by. Raises TombstoneError without a key."""
+    return user_hash(_NO_USER)
 
 
 def owner(value: bytes | None) -> str | None:
@@ -67,9 +83,23 @@ def owner(value: bytes | None) -> str | None:
 
 
 def erased_users(cursor: psycopg.Cursor[Any]) -> Tombstones:
-    """All tombstones of the warehouse."""
+    """All tombstones of the warehouse. Raises TombstoneError when they were made with another key than ours."""
     cursor.execute("select user_hash from clickstream.erased_users")
-    return Tombstones(frozenset(bytes(found) for (found,) in cursor.fetchall()), _platform_key())
+    hashes = frozenset(bytes(found) for (found,) in cursor.fetchall())
+    if hashes:
+        require_key(cursor)
+    return Tombstones(hashes, _platform_key())
+
+
+def require_key(cursor: psycopg.Cursor[Any]) -> None:
+    """Raises TombstoneError unless the tombstones, if there are any, were made with the platform's key."""
+    ours = key_check()
+    cursor.execute("select key_check from clickstream.tombstone_key")
+    if any(bytes(found) != ours for (found,) in cursor.fetchall()):
+        raise TombstoneError(
+            "CLICKSTREAM_USER_HASH_KEY is not the key that the tombstones were made with: users who were erased would"
+            " be stored again. Set the old key; what to do when it is lost: docs/privacy.md"
+        )
 
 
 def without_erased(decoded: Decoded, erased: Tombstones) -> Decoded:

@@ -2,12 +2,15 @@
 
 from datetime import date
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from clickstream.erasure.tombstones import DETAIL, owner, user_hash
+from clickstream.erasure.records import is_theirs
+from clickstream.erasure.tombstones import DETAIL, key_check, user_hash
+from clickstream.sessions import session_id
 from clickstream.warehouse.frames import statement
 
 Cursor = psycopg.Cursor[TupleRow]
@@ -25,6 +28,9 @@ def bury(connection: psycopg.Connection, topic: str, user_id: str) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(statement("backfill/lock_offsets.sql"), {"topic": topic})
         cursor.execute(
+            "insert into clickstream.tombstone_key (key_check) values (%s) on conflict do nothing", [key_check()]
+        )
+        cursor.execute(
             "insert into clickstream.erased_users (user_hash) values (%s) on conflict do nothing", [user_hash(user_id)]
         )
 
@@ -32,22 +38,35 @@ def bury(connection: psycopg.Connection, topic: str, user_id: str) -> None:
 def erase_rows(cursor: Cursor, user_id: str) -> Erased:
     """Delete every row of the user, and the bytes of dead letters that are theirs; the models are told.
 
-    Counts of minutes and links are still to be recomputed, for the days that are returned.
+    Builds of the models wait until the transaction ends. Counts of minutes and links are still to be recomputed, for
+    the days that are returned.
     """
-    cursor.execute(statement("erasure/days.sql"), {"user_id": user_id})
+    cursor.execute(statement("erasure/lock_models.sql"))
+    bound = {"user_id": user_id}
+    cursor.execute(statement("erasure/days.sql"), bound)
     days = [day for (day,) in cursor.fetchall()]
-    cursor.execute(statement("erasure/delete_ids.sql"), {"user_id": user_id})
-    counts = {"event_ids": cursor.rowcount}
-    cursor.execute(statement("erasure/tell_funnels.sql"), {"user_id": user_id})
-    cursor.execute(statement("erasure/tell_retention.sql"), {"user_id": user_id})
+    counts = {}
+    for place, query, values in (  # diffs and ids are found by the events: before those go
+        ("backfill_diffs", "delete_diffs", bound | {"session_ids": _session_ids(cursor, user_id)}),
+        ("session_policies", "delete_policies", {"days": days}),
+        ("event_ids", "delete_ids", bound),
+    ):
+        cursor.execute(statement(f"erasure/{query}.sql"), values)
+        counts[place] = cursor.rowcount
+    cursor.execute(statement("erasure/tell_funnels.sql"), bound)
+    cursor.execute(statement("erasure/tell_retention.sql"), bound)
     for table in _tables(cursor):
-        query = sql.SQL("delete from {} where user_id = %s").format(sql.Identifier("clickstream", table))
-        cursor.execute(query, [user_id])
+        delete = sql.SQL("delete from {} where user_id = %s").format(sql.Identifier("clickstream", table))
+        cursor.execute(delete, [user_id])
         counts[table] = cursor.rowcount
-    cursor.execute(statement("erasure/delete_diffs.sql"), {"user_id": user_id})
-    counts["backfill_diffs"] = cursor.rowcount
     counts["dead_letters"] = _empty_letters(cursor, user_id)
     return Erased({table: rows for table, rows in counts.items() if rows}, days)
+
+
+def _session_ids(cursor: Cursor, user_id: str) -> list[str]:
+    """A session's id follows from its first event, and any event of the user may once have been a first one."""
+    cursor.execute(statement("erasure/event_ids.sql"), {"user_id": user_id})
+    return [str(UUID(bytes=session_id(user_id, found.bytes))) for (found,) in cursor.fetchall()]
 
 
 def _tables(cursor: Cursor) -> list[str]:
@@ -64,9 +83,3 @@ def _empty_letters(cursor: Cursor, user_id: str) -> int:
         [(DETAIL, *place) for place in places],
     )
     return len(places)
-
-
-def is_theirs(value: bytes | None, user_id: str) -> bool:
-    """Whether a record is the user's: it says so, or it can say nothing and names the user all the same."""
-    told = owner(value)
-    return told == user_id if told is not None else f'"{user_id}"'.encode() in (value or b"")

@@ -1,28 +1,23 @@
 """The commands `generate` and `replay` as a user calls them."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from clickstream.cli import app
-from clickstream.settings import settings
+from clickstream.settings import Settings, settings
 from kafka_topic import records
+from local.server import free_port
 
 DATA = Path(os.environ.get("CLICKSTREAM_TEST_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 
 
 @pytest.fixture
-def broker(kafka: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name, value in {
-        "KAFKA_BOOTSTRAP": kafka, "TOPIC": topic, "STATE_DIR": str(tmp_path / "state"), "USER_HASH_KEY": "key" * 30,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(f"CLICKSTREAM_{name}", value)
-    settings.cache_clear()
-    yield kafka
-    settings.cache_clear()
+def broker(platform: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CLICKSTREAM_USER_HASH_KEY", "key" * 30)
+    return platform.kafka_bootstrap
 
 
 def run(*arguments: str) -> Result:
@@ -59,6 +54,16 @@ def test_replay_without_a_key_sends_nothing(broker: str, topic: str, monkeypatch
     result = run("replay", __file__)
     assert result.exit_code == 1
     assert "CLICKSTREAM_USER_HASH_KEY is empty" in result.output
+    assert values(broker, topic) == []
+
+
+def test_replay_sends_nothing_when_it_cannot_know_who_was_erased(
+    broker: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSTREAM_POSTGRES_WRITER", f"host=127.0.0.1 port={free_port()} dbname=none")
+    result = run("replay", __file__)
+    assert result.exit_code == 1
+    assert "cannot ask PostgreSQL who was erased, so nothing is sent" in result.output
     assert values(broker, topic) == []
 
 
