@@ -30,7 +30,7 @@ from traces import Traces
 from waiting import wait_until
 
 VICTIM = "zo\u00eb-7f3a"
-USERS = (VICTIM, "user-1", "user-2")
+USERS = (VICTIM, "user-1", "user-3")  # the key of the first is the least
 SUMS = "select sum(read)::int, sum(accepted)::int, sum(duplicate)::int, sum(rejected)::int from stream_slices"
 
 

@@ -15,7 +15,7 @@ from sql_warehouse import Warehouse
 from stream_shop import Shop
 from traces import Traces
 
-VICTIM = "victim-7f3a"
+VICTIM = "victim-7f54"  # whose key is the least of all: a range of keys would show it
 DAYS = [date(2026, 6, 1), date(2026, 6, 2)]
 CORRUPT = (
     "update sessions set events = events + 1",

@@ -80,6 +80,6 @@ def test_another_key_than_the_tombstones_is_refused(warehouse: Warehouse, monkey
             settings.cache_clear()
             with pytest.raises(TombstoneError, match=told):
                 erased_users(connection.cursor())
-            with pytest.raises(TombstoneError, match=told):
-                warehouse.store(visits({ANN: ["06"]}))
+        with pytest.raises(TombstoneError, match=told):
+            warehouse.store(visits({ANN: ["06"]}))
     assert warehouse.rows("select from clickstream.events") == []
