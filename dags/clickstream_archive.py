@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from clickstream.settings import settings
+from clickstream_assets import ARCHIVE, TOPIC
 from clickstream_spark import SessionSparkSubmitOperator
 
 JOBS = settings().home / "spark_jobs"
@@ -44,4 +45,6 @@ with DAG(
         retries=2,
         retry_delay=timedelta(seconds=30),
         execution_timeout=timedelta(hours=2),
+        inlets=[TOPIC],
+        outlets=[ARCHIVE],
     )

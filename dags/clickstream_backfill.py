@@ -29,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from clickstream.settings import settings
+from clickstream_assets import ARCHIVE, RECOMPUTED
 from clickstream_spark import SessionSparkSubmitOperator
 
 JOBS = settings().home / "spark_jobs"
@@ -75,4 +76,6 @@ with DAG(
         retries=2,
         retry_delay=timedelta(seconds=30),
         execution_timeout=timedelta(hours=6),
+        inlets=[ARCHIVE],
+        outlets=RECOMPUTED,
     )

@@ -20,18 +20,22 @@ for the run's own data interval, then checks them.
 A run can be repeated: the same rows come out. To build a past range again:
 `airflow backfill create --dag-id clickstream_models --from-date … --to-date … --reprocess-behavior completed`.
 The SQL is in `sql/models`, the funnels are declared in `sql/funnels.yaml`; docs/models.md tells of each table.
+
+**When it fails**: at `gate`, a check did not pass: the end of its log names check, figure and what was expected (its
+SQL is in `checks.sql` of the model), and the link “Dashboard” shows all checks. Any other task: its log has the
+statement and PostgreSQL's answer; `clickstream doctor` says whether PostgreSQL is well. Mend that and do nothing else:
+the next run takes what this one claimed and builds it again.
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.sql.operators.sql import SQLColumnCheckOperator, SQLTableCheckOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, TaskGroup, chain, task
 
 from clickstream.funnels.compile import parameters
 from clickstream.funnels.config import load_funnels
-from clickstream.models import column_checks
 from clickstream.settings import settings
-from clickstream_sql import BoundSQLCheckOperator, run_sql
+from clickstream_assets import DASHBOARDS, model
+from clickstream_sql import BoundSQLCheckOperator, build, check_columns, check_sessions, run_sql
 
 HOURS = ("traffic_hourly", "page_loads_hourly", "products_hourly", "journey_flows", "late_hourly")
 DAYS = ("traffic_daily", "acquisition_daily", "pages_daily", "products_daily", "session_sizes_daily", "bots_daily")
@@ -78,45 +82,27 @@ with DAG(
 ):
     claim = run_sql("claim", RUN, "scope/claim.sql")
     gate = BoundSQLCheckOperator(task_id="gate", sql="scope/gate.sql", parameters=RUN, retry_on_failure=False)
-    release = run_sql("release", RUN, "scope/release.sql")
-    reconciliation = run_sql("reconciliation", RUN, "reconciliation/query.sql")
-    pages = run_sql("pages", RUN, "pages/query.sql")
+    reconciliation = build("reconciliation", RUN)
+    pages = build("pages", RUN)
     with TaskGroup("hours") as hours:
         for name in HOURS:
-            run_sql(name, RUN, f"{name}/query.sql")
+            build(name, RUN)
     with TaskGroup("days") as days:
         for name in DAYS:
-            run_sql(name, RUN, f"{name}/query.sql")
+            build(name, RUN)
     with TaskGroup("weeks") as weeks:
-        chain(*(run_sql(name, RUN, f"{name}/query.sql") for name in WEEKS))
+        chain(*(build(name, RUN) for name in WEEKS))
     modelled = ("pages", *HOURS, *DAYS, *WEEKS, "reconciliation")
     check = run_sql("check", RUN, *(f"{name}/checks.sql" for name in modelled))
-    checks = [
-        SQLTableCheckOperator(
-            task_id="check_sessions",
-            table="clickstream.sessions",
-            partition_clause=f"started_at >= '{RUN['interval_start']}' and started_at < '{RUN['interval_end']}'",
-            checks={
-                "page_views_are_events": {"check_statement": "coalesce(bool_and(page_views <= events), true)"},
-                "revenue_has_a_purchase": {"check_statement": "coalesce(bool_and(converted or revenue_e4 = 0), true)"},
-            },
-        ),
-        *(
-            SQLColumnCheckOperator(
-                task_id=f"check_{name}",
-                table=f"clickstream.{name}",
-                column_mapping=column_checks(name),
-                partition_clause=built,
-            )
-            for name, built in BUILT.items()
-        ),
-    ]
+    checks = [check_sessions(RUN["interval_start"], RUN["interval_end"]), *check_columns(BUILT)]
+    models = list(map(model, (*modelled, *FUNNEL)))
+    release = run_sql("release", RUN, "scope/release.sql", inlets=models, outlets=DASHBOARDS)
     with TaskGroup("funnels") as funnels:
         for name, funnel in load_funnels().items():
             bound = {**RUN, **parameters(name, funnel)}
             with TaskGroup(name):
                 chain(
-                    run_sql("build", bound, *(f"{table}/query.sql" for table in FUNNEL)),
+                    build("build", bound, *FUNNEL),
                     run_sql("check", bound, *(f"{table}/checks.sql" for table in FUNNEL)),
                 )
     chain(claim, [pages, weeks, reconciliation, funnels])

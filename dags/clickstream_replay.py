@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from clickstream.contract import Reason
+from clickstream_assets import DEAD_LETTERS, TOPIC
 
 with DAG(
     dag_id="clickstream_replay",
@@ -38,7 +39,7 @@ with DAG(
     tags=["clickstream"],
 ):
 
-    @task
+    @task(inlets=[DEAD_LETTERS], outlets=[TOPIC])
     def replay() -> dict[str, int]:
         """Send or count; the counts are the task's result."""
         from clickstream.dead_letters.letters import Filter

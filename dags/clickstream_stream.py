@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from clickstream.settings import settings
-from clickstream_assets import ANOMALIES, DEAD_LETTERS, LIVE, TABLES, TOPIC
+from clickstream_assets import DEAD_LETTERS, LIVE, TABLES, TOPIC
 from clickstream_spark import SessionSparkSubmitOperator
 
 JOBS = settings().home / "spark_jobs"
@@ -56,5 +56,5 @@ with DAG(
         retry_delay=timedelta(seconds=5),
         execution_timeout=timedelta(hours=25),
         inlets=[TOPIC],
-        outlets=[*TABLES, *ANOMALIES, DEAD_LETTERS, LIVE],
+        outlets=[*TABLES, DEAD_LETTERS, LIVE],
     )

@@ -3,9 +3,15 @@
 Nothing is scheduled by them. Airflow has this folder on every component's path.
 """
 
+import re
+from functools import cache
+
 from airflow.sdk import Asset
 
 from clickstream.settings import settings
+
+_READ = re.compile(r"\b(?:from|join)\s+(?:clickstream\.)?(\w+)")
+_COMMENT = re.compile(r"--.*")
 
 
 def _table(name: str) -> Asset:
@@ -25,19 +31,40 @@ def _dashboard(name: str) -> Asset:
 TOPIC = Asset(name=f"topic {settings().topic}", group="clickstream-topic")
 ARCHIVE = Asset(name="archive", group="clickstream-archive")
 DEAD_LETTERS = _table("dead_letters")
-# What the stream folds and the models read.
-TABLES = [
+# What follows from the events: a backfill makes it anew.
+RECOMPUTED = [
     _table(name)
     for name in (
         "events",
         "sessions",
-        "session_arrivals",
+        "session_anomalies",
         "journey_links",
         "traffic_minute",
         "page_minute",
         "load_minute",
     )
 ]
-ANOMALIES = [_table("anomalies"), _table("session_anomalies")]
+# What the stream writes and the models may read.
+TABLES = [*RECOMPUTED, *(_table(name) for name in ("session_arrivals", "stream_slices", "stream_offsets", "anomalies"))]
 LIVE = _dashboard("live")
-DASHBOARDS = [_dashboard(name) for name in ("sessions", "funnels", "journeys", "acquisition", "trust")]
+DASHBOARDS = [LIVE, *(_dashboard(name) for name in ("sessions", "funnels", "journeys", "acquisition", "trust"))]
+
+
+def lineage(*names: str) -> dict[str, list[Asset]]:
+    """The `inlets` and `outlets` of a task that builds these models: what their queries read, and the models."""
+    read = {found for name in names for found in _reads(name)} - set(names)
+    tables = [table for table in TABLES if table.name.removeprefix("clickstream.") in read]
+    models = [model(name) for name in sorted(read & _models())]
+    return {"inlets": tables + models, "outlets": [model(name) for name in names]}
+
+
+@cache
+def _models() -> frozenset[str]:
+    return frozenset(file.parent.name for file in (settings().home / "sql" / "models").glob("*/query.sql"))
+
+
+@cache
+def _reads(name: str) -> frozenset[str]:
+    """Every word after `from` or `join` of a model's query: tables, and names that mean nothing outside of it."""
+    query = (settings().home / "sql" / "models" / name / "query.sql").read_text()
+    return frozenset(_READ.findall(_COMMENT.sub("", query)))
