@@ -32,12 +32,15 @@ def _application() -> Any:
 
 
 def _airflow() -> dict[str, Any]:
-    """How Airflow's parts are, and the last run of each DAG with the backfills that run."""
+    """How Airflow's parts are, the last run of each DAG, the backfills that run, and where the stream's Spark UI is."""
     from airflow.api.common.airflow_health import get_airflow_health
     from airflow.models.dagrun import DagRun
+    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
     from sqlalchemy import func, select
+
+    from clickstream_links import SparkUi
 
     with create_session(scoped=False) as session:
         newest = select(func.max(DagRun.id)).where(DagRun.dag_id.startswith("clickstream_")).group_by(DagRun.dag_id)
@@ -47,7 +50,16 @@ def _airflow() -> dict[str, Any]:
             .where(DagRun.run_type == DagRunType.BACKFILL_JOB, DagRun.state.in_(("queued", "running")))
             .group_by(DagRun.dag_id, DagRun.state)
         ).all()
+        spark_ui = session.scalar(
+            select(XComModel.value)
+            .join(DagRun, DagRun.id == XComModel.dag_run_id)
+            .where(DagRun.dag_id == "clickstream_stream", DagRun.state == "running")
+            .where(XComModel.key == SparkUi().xcom_key)
+            .order_by(XComModel.timestamp.desc())
+            .limit(1)
+        )
         return {
+            "spark_ui": spark_ui,
             "health": {part: state["status"] for part, state in get_airflow_health().items() if state["status"]},
             "runs": [
                 {"dag_id": run.dag_id, "run_id": run.run_id, "state": run.state, "since": run.start_date}

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
 
     superset_url: str = Field(default="http://127.0.0.1:8088", description="as a browser reaches it; for links")
+    superset_internal_url: str = Field(default="", description="as the services reach it, if not so")
 
     # The key of the hash that stands for an address in replayed logs; never stored beside the data.
     user_hash_key: SecretStr = SecretStr("")

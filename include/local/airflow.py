@@ -24,47 +24,48 @@ class Airflow:
         Raises:
             OSError: it does not answer.
         """
-        return dict(self._call("GET", "/api/v2/monitor/health"))
+        return dict(self._request("GET", "/api/v2/monitor/health"))
 
     def dag_ids(self) -> set[str]:
         """The DAGs that have been parsed so far."""
-        return {dag["dag_id"] for dag in self._authorised("GET", "/api/v2/dags?limit=100")["dags"]}
+        return {dag["dag_id"] for dag in self.call("GET", "/api/v2/dags?limit=100")["dags"]}
 
     def import_errors(self) -> list[str]:
         """What stopped DAG files from being read: file and last line of the error."""
-        errors = self._authorised("GET", "/api/v2/importErrors")["import_errors"]
+        errors = self.call("GET", "/api/v2/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
     def is_paused(self, dag_id: str) -> bool:
         """Whether a DAG's schedule is held."""
-        return bool(self._authorised("GET", f"/api/v2/dags/{dag_id}")["is_paused"])
+        return bool(self.call("GET", f"/api/v2/dags/{dag_id}")["is_paused"])
 
     def newest_state(self, dag_id: str) -> str | None:
         """The state of a DAG's newest run; None before the first."""
-        runs = self._authorised("GET", f"/api/v2/dags/{dag_id}/dagRuns?limit=1&order_by=-run_after")["dag_runs"]
+        runs = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns?limit=1&order_by=-run_after")["dag_runs"]
         return str(runs[0]["state"]) if runs else None
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run by its schedule."""
-        self._authorised("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
         """Make a pool of task slots, where there is none of this name."""
-        pools = self._authorised("GET", "/api/v2/pools?limit=100")["pools"]
+        pools = self.call("GET", "/api/v2/pools?limit=100")["pools"]
         if name not in {pool["name"] for pool in pools}:
-            self._authorised("POST", "/api/v2/pools", {"name": name, "slots": slots, "description": description})
+            self.call("POST", "/api/v2/pools", {"name": name, "slots": slots, "description": description})
 
     def trigger(self, dag_id: str) -> None:
         """Ask for a run now, beside the schedule."""
-        self._authorised("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
 
-    def _authorised(self, method: str, path: str, body: object = None) -> Any:
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Any other request of the API, as the admin; the JSON of its answer."""
         if not self._token:
             login = {"username": AIRFLOW_USER, "password": self._password_file.read_text().strip()}
-            self._token = self._call("POST", "/auth/token", login)["access_token"]
-        return self._call(method, path, body, {"Authorization": f"Bearer {self._token}"})
+            self._token = self._request("POST", "/auth/token", login)["access_token"]
+        return self._request(method, path, body, {"Authorization": f"Bearer {self._token}"})
 
-    def _call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
         request = urllib.request.Request(  # noqa: S310  (our own loopback address)
             self.url + path,
             method=method,

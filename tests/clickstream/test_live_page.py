@@ -10,8 +10,10 @@ from fastapi import Depends, HTTPException
 from fastapi.testclient import TestClient
 
 from clickstream.live_page import application
+from clickstream.live_page.services import Services
 from clickstream.live_page.snapshot import Snapshots
 from clickstream.settings import Settings
+from waiting import wait_until
 
 
 def client(further: dict[str, Any] | None = None) -> TestClient:
@@ -24,6 +26,26 @@ def test_every_route_is_guarded(path: str) -> None:
         raise HTTPException(401, "log in")
 
     assert TestClient(application([Depends(refuse)], {})).get(path).status_code == 401
+
+
+def test_a_stream_of_figures_ends_so_that_who_looks_is_checked_again(platform: Settings) -> None:
+    page = TestClient(application([], {"airflow": dict}, life_seconds=1.5))
+    stream = page.get("/events").text.split("\n\n")
+    assert stream[0] == "retry: 1000"
+    snapshots = [json.loads(part.removeprefix("data: ")) for part in stream[1:] if part]
+    assert 1 <= len(snapshots) <= 3
+    assert snapshots[0]["superset_url"] == platform.superset_url
+
+
+def test_services_are_asked_aside_and_say_how_they_are(platform: Settings) -> None:
+    away = platform.model_copy(update={"superset_internal_url": "http://127.0.0.1:1"})
+    services = Services(away)
+    assert services.read() == [], "nobody waits for the first answer"
+    found = wait_until(lambda: read if len(read := services.read()) == 2 else None, "both have answered")
+    assert found == [
+        {"name": "Kafka", "well": True, "said": "answers, 1 broker"},
+        {"name": "Superset", "well": False, "said": "away: Connection refused"},
+    ]
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:

@@ -11,10 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.params import Depends
 from fastapi.responses import FileResponse, StreamingResponse
 
+from clickstream.live_page.services import Services
 from clickstream.live_page.snapshot import Snapshots
 from clickstream.settings import settings
 
 PERIOD_SECONDS = 1.0
+# Who looks is checked when a stream begins: it ends after so long, and the browser asks for the next.
+LIFE_SECONDS = 600.0
 _FILES = Path(__file__).parent
 # Nothing from elsewhere, and no page of another site may show this one.
 _HEADERS = {
@@ -24,10 +27,13 @@ _HEADERS = {
 }
 
 
-def application(guards: Sequence[Depends], further: dict[str, Callable[[], Any]]) -> FastAPI:
+def application(
+    guards: Sequence[Depends], further: dict[str, Callable[[], Any]], life_seconds: float = LIFE_SECONDS
+) -> FastAPI:
     """The page for whoever the `guards` (dependencies of every route) let in.
 
-    ``further`` adds parts to what is shown: name → a function without arguments that reads it.
+    ``further`` adds parts to what is shown: name → a function without arguments that reads it. A stream of events ends
+    after ``life_seconds``.
     """
     app = FastAPI(title="Clickstream", dependencies=list(guards), docs_url=None, redoc_url=None, openapi_url=None)
     feed = _Feed(further)
@@ -43,7 +49,7 @@ def application(guards: Sequence[Depends], further: dict[str, Callable[[], Any]]
     @app.get("/events")
     async def events(request: Request) -> StreamingResponse:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(feed.follow(request), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(feed.follow(request, life_seconds), media_type="text/event-stream", headers=headers)
 
     return app
 
@@ -58,8 +64,10 @@ class _Feed:
         self._taken_at = 0.0
         self._message = b""
 
-    async def follow(self, request: Request) -> AsyncIterator[bytes]:
-        while not await request.is_disconnected():
+    async def follow(self, request: Request, life_seconds: float) -> AsyncIterator[bytes]:
+        yield b"retry: 1000\n\n"
+        ends_at = time.monotonic() + life_seconds
+        while time.monotonic() < ends_at and not await request.is_disconnected():
             yield await self._latest()
             await asyncio.sleep(PERIOD_SECONDS)
 
@@ -72,5 +80,7 @@ class _Feed:
             return self._message
 
     def _take(self) -> bytes:
-        self._snapshots = self._snapshots or Snapshots(settings(), self._further)
+        if self._snapshots is None:
+            platform = settings()
+            self._snapshots = Snapshots(platform, {"services": Services(platform).read, **self._further})
         return b"data: " + msgspec.json.encode(self._snapshots.read()) + b"\n\n"

@@ -49,11 +49,15 @@ function bars(id, entries, unit, empty) {
 function line(id, values) {
   const most = Math.max(1, ...values);
   const step = 100 / Math.max(1, values.length - 1);
-  const drawn = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-  drawn.setAttribute("points", values.map((value, at) => `${at * step},${38 - (value / most) * 34}`).join(" "));
+  const points = values.map((value, at) => `${at * step},${40 - (value / most) * 36}`).join(" ");
   by(id).setAttribute("viewBox", "0 0 100 40");
   by(id).setAttribute("preserveAspectRatio", "none");
-  by(id).replaceChildren(drawn);
+  by(id).replaceChildren(...[["polygon", `0,40 ${points} ${(values.length - 1) * step},40`], ["polyline", points]]
+    .map(([name, at]) => {
+      const drawn = document.createElementNS("http://www.w3.org/2000/svg", name);
+      drawn.setAttribute("points", values.length ? at : "");
+      return drawn;
+    }));
 }
 
 function tiles(id, entries) {
@@ -64,13 +68,23 @@ function tiles(id, entries) {
   }));
 }
 
+// good: true, false, or undefined when nobody can tell.
 function health(entries) {
-  by("health").replaceChildren(...entries.map(([name, good, said]) => {
+  by("health").replaceChildren(...entries.map(([name, good, said, address]) => {
     const item = element("li");
-    item.append(element("span", good ? "●" : "▲", good ? "good" : "bad"), element("b", name),
-      element("span", said, ...(good ? [] : ["bad"])));
+    const [mark, look] = good === undefined ? ["○", "faint"] : good ? ["●", "good"] : ["▲", "bad"];
+    item.append(element("span", mark, look), element("b", name), element("span", said, ...(good ? [] : [look])));
+    if (address) item.append(link(address, "Spark UI"));
     return item;
   }));
+}
+
+function link(address, text) {
+  const made = element("a", text);
+  made.href = address;
+  made.target = "_blank";
+  made.rel = "noopener";
+  return made;
 }
 
 function verdict(good, yes, no) {
@@ -93,8 +107,10 @@ function showLive(live) {
   line("events", series.map((minute) => minute.events));
   line("users", series.map((minute) => minute.active_users ?? 0));
   const last = series.at(-2);
-  by("events-last").textContent = last ? `${whole.format(last.events)} in the last whole minute` : "";
-  by("users-last").textContent = last ? whole.format(last.active_users ?? 0) : "";
+  const told = (name) => `${whole.format(last[name] ?? 0)} in the last whole minute, at most ${
+    whole.format(Math.max(...series.map((minute) => minute[name] ?? 0)))}`;
+  by("events-last").textContent = last ? told("events") : "";
+  by("users-last").textContent = last ? told("active_users") : "";
   bars("stages", Object.entries(live.stages ?? {}).map(([name, ms]) => [name, Number(ms)]), "ms", "no batch yet");
   bars("lag", Object.entries(live.lag ?? {}).map(([name, lag]) => [`partition ${name}`, Number(lag)]), "", "unknown");
   const steps = [["sessions", "sessions"], ["views", "product viewed"], ["carts", "added to cart"],
@@ -118,57 +134,115 @@ function showWarehouse(warehouse) {
 
 function showAirflow(airflow) {
   table("runs", airflow.runs.map((run) => {
-    const link = element("td");
+    const cell = element("td");
     const to = element("a", run.dag_id);
     to.href = `../dags/${encodeURIComponent(run.dag_id)}`;
     to.target = "_parent";
-    link.append(to);
-    return [link, run.run_id, verdict(run.state !== "failed", run.state, run.state), clock(run.since)];
+    cell.append(to);
+    return [cell, run.run_id, verdict(run.state !== "failed", run.state, run.state), clock(run.since)];
   }), "no DAG has run yet");
   const running = airflow.backfills.map((each) => `${each.dag_id}: ${each.runs} ${each.state}`);
   by("backfills").textContent = running.length ? `Backfills: ${running.join(", ")}` : "No backfill is running.";
 }
 
+function streamHealth({ live, at }) {
+  if (live.error) return ["Live figures", undefined, "unknown: Redis is away"];
+  if (!live.as_of) return ["Live figures", false, "nobody publishes: see the DAG clickstream_stream"];
+  const age = Math.max(0, (Date.parse(at) - Date.parse(live.as_of)) / 1000);
+  return ["Live figures", age < 10, `published ${whole.format(age)} s ago`];
+}
+
+function leaseHealth({ warehouse, airflow }) {
+  if (warehouse.error) return ["Stream", undefined, "unknown: PostgreSQL is away", airflow.spark_ui];
+  const state = warehouse.state;
+  if (!state) return ["Stream", false, "no job has run yet: see the DAG clickstream_stream"];
+  const beats = state.heartbeat_seconds < 30;
+  const said = `epoch ${state.epoch}, heartbeat ${whole.format(Math.max(0, state.heartbeat_seconds))} s ago`;
+  return ["Stream", beats, beats ? said : `${said}: see the DAG clickstream_stream`, airflow.spark_ui];
+}
+
+function checksHealth({ warehouse }) {
+  if (warehouse.error) return ["Checks", undefined, "unknown: PostgreSQL is away"];
+  const { failed, warned, checked_until: checked } = warehouse.state ?? {};
+  if (!checked) return ["Checks", undefined, "none has run yet"];
+  if (failed.length) return ["Checks", false, `failed: ${failed.join(", ")}`];
+  return ["Checks", true, warned.length ? `warnings: ${warned.join(", ")}` : "all passed"];
+}
+
 function parts(snapshot) {
   const { live, warehouse, airflow } = snapshot;
-  const state = warehouse.state;
-  const age = live.as_of ? (Date.parse(snapshot.at) - Date.parse(live.as_of)) / 1000 : undefined;
-  const found = [
-    ["Redis", !live.error, live.error ?? "answers"],
-    ["Stream", age !== undefined && age < 10,
-      age === undefined ? "publishes nothing: see the DAG clickstream_stream" : `published ${fine.format(age)} s ago`],
-    ["PostgreSQL", !warehouse.error, warehouse.error ?? "answers"],
-  ];
-  if (state) {
-    const failed = state.failed ?? [];
-    const warned = state.warned ?? [];
-    found.push(["Lease", state.heartbeat_seconds < 30,
-      `epoch ${state.epoch}, heartbeat ${fine.format(state.heartbeat_seconds)} s ago`]);
-    found.push(["Checks", !failed.length, failed.length ? `failed: ${failed.join(", ")}`
-      : warned.length ? `warnings: ${warned.join(", ")}` : state.checked_until ? "all passed" : "none run yet"]);
+  const found = [streamHealth(snapshot), leaseHealth(snapshot), checksHealth(snapshot)];
+  for (const name of ["Kafka", "Superset"]) {
+    const asked = (Array.isArray(snapshot.services) ? snapshot.services : []).find((one) => one.name === name);
+    found.push(asked ? [name, asked.well, asked.said] : [name, undefined, "asking …"]);
   }
-  Object.entries(airflow.health ?? {}).forEach(([part, status]) => found.push(
-    [`Airflow ${part.replaceAll("_", " ")}`, status === "healthy", status]));
-  if (airflow.error) found.push(["Airflow", false, airflow.error]);
-  return found;
+  found.push(["PostgreSQL", !warehouse.error, warehouse.error ?? "answers"], ["Redis", !live.error, live.error ?? "answers"]);
+  if (airflow.error) return [...found, ["Airflow", false, airflow.error]];
+  const states = Object.entries(airflow.health).map(([part, status]) =>
+    [`Airflow ${part.replaceAll("_", " ").replace("dag", "DAG")}`, status === "healthy", status]);
+  return [...found, ...states];
 }
+
+const names = { live: "Redis", warehouse: "PostgreSQL", airflow: "Airflow" };
+const drawn = {}; // part → when its figures on the page were true
+
+// What is old stays to be read, but says so and since when.
+function mark(part, trouble) {
+  document.querySelectorAll(`[data-part=${part}]`).forEach((section) => {
+    section.classList.toggle("stale", trouble !== undefined);
+    section.querySelector(".since")?.remove();
+    if (trouble === undefined) return;
+    const since = drawn[part] ? `figures of ${clock(drawn[part])} UTC` : "nothing is known yet";
+    section.querySelector("h2").after(element("p", `${trouble}: ${since}`, "since"));
+  });
+}
+
+const draw = { live: showLive, warehouse: showWarehouse, airflow: showAirflow };
 
 function show(snapshot) {
-  by("to-live").href = `${snapshot.superset_url}/superset/dashboard/clickstream-live/`;
-  by("to-dashboards").href = `${snapshot.superset_url}/dashboard/list/`;
+  const away = Object.keys(names).filter((part) => snapshot[part].error);
+  for (const part of Object.keys(names)) {
+    if (!snapshot[part].error) {
+      draw[part](snapshot[part]);
+      drawn[part] = snapshot.at;
+    }
+    mark(part, snapshot[part].error ? `${names[part]} is away` : undefined);
+  }
   health(parts(snapshot));
-  showLive(snapshot.live.error ? {} : snapshot.live);
-  if (!snapshot.warehouse.error) showWarehouse(snapshot.warehouse);
-  if (!snapshot.airflow.error) showAirflow(snapshot.airflow);
+  by("dashboards").replaceChildren(...dashboards.map((name) =>
+    link(`${snapshot.superset_url}/superset/dashboard/clickstream-${name}/`, name)));
   by("state").textContent = `updated ${clock(snapshot.at)} UTC, every second`;
-  const away = [["Redis", snapshot.live], ["PostgreSQL", snapshot.warehouse]].filter(([, part]) => part.error);
-  by("trouble").hidden = !away.length;
-  by("trouble").textContent = away.map(([name, part]) => `${name} is away: ${part.error}`).join(" · ");
+  tell(away.map((part) => `${names[part]} is away: ${snapshot[part].error}`).join(" · "));
 }
 
-const source = new EventSource("events");
-source.onmessage = (message) => show(JSON.parse(message.data));
-source.onerror = () => {
-  by("trouble").hidden = false;
-  by("trouble").textContent = "No connection to Airflow (or you are logged out): trying again …";
-};
+function tell(trouble) {
+  by("trouble").hidden = !trouble;
+  by("trouble").textContent = trouble;
+}
+
+function lost() {
+  tell("No connection to Airflow, or you are logged out: trying again …");
+  by("state").textContent = "not updated";
+  Object.keys(names).forEach((part) => mark(part, "No connection to Airflow"));
+}
+
+const dashboards = ["live", "sessions", "funnels", "journeys", "acquisition", "trust"];
+// A stream ends every ten minutes and the next begins at once: only a longer silence is trouble.
+const PATIENCE_MS = 10000;
+const RETRY_MS = 5000;
+let silence = setTimeout(lost, PATIENCE_MS);
+
+function connect() {
+  const source = new EventSource("events");
+  source.onmessage = (message) => {
+    clearTimeout(silence);
+    silence = setTimeout(lost, PATIENCE_MS);
+    show(JSON.parse(message.data));
+  };
+  // An answer that is an error (a login that is over, an Airflow that starts) ends an EventSource for good.
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  };
+}
+
+connect();
