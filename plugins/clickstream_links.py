@@ -82,15 +82,21 @@ class Dashboard(BaseOperatorLink):
 
 
 def _days(dag_id: str, run_id: str) -> str | None:
-    """The UTC days of a run's data interval as Superset's time range; None for a run without one."""
+    """The UTC days of a run's data interval as Superset's time range; None for a run that is not there.
+
+    A run by hand without a date has none: its DAG takes the day when it was asked for.
+    """
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from sqlalchemy import func, select
 
     with create_session(scoped=False) as session:
-        wanted = select(DagRun.data_interval_start, DagRun.data_interval_end)
+        wanted = select(
+            func.coalesce(DagRun.data_interval_start, DagRun.run_after),
+            func.coalesce(DagRun.data_interval_end, DagRun.run_after),
+        )
         interval = session.execute(wanted.where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).one_or_none()
-    if interval is None or interval[0] is None:
+    if interval is None:
         return None
     start, end = interval
     # The end is exclusive: midnight belongs to the day before.

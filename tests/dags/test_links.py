@@ -39,9 +39,13 @@ with create_session() as session:
             data_interval=(day, day.replace(day=24) if dag_id.endswith("backfill") else day.replace(minute=5)),
             triggered_by=DagRunTriggeredByType.TEST,
         ))
+    session.add(DagRun(
+        dag_id="clickstream_backfill", run_id="by_hand", run_type=DagRunType.MANUAL, state="running",
+        run_after=day.replace(day=26, hour=7), triggered_by=DagRunTriggeredByType.TEST,
+    ))
 [link] = plugins_manager.get_global_operator_extra_links()
-for dag_id, task_id in json.loads(sys.argv[1]):
-    print("LINK", link.get_link(None, ti_key=TaskInstanceKey(dag_id, task_id, "r", 1)))
+for dag_id, task_id, run_id in json.loads(sys.argv[1]):
+    print("LINK", link.get_link(None, ti_key=TaskInstanceKey(dag_id, task_id, run_id, 1)))
 """
 
 
@@ -83,15 +87,22 @@ def test_dashboard_of_a_task(dag_id: str, task_id: str, slug: str | None) -> Non
 
 
 def test_links_as_the_api_server_makes_them(airflow_environment: dict[str, str]) -> None:
-    asked = (
-        '[["clickstream_stream","stream"],["clickstream_models","funnels.purchase.build"],["another","task"],'
-        '["clickstream_backfill","backfill"]]'
-    )
+    asked = [
+        ("clickstream_stream", "stream", "r"),
+        ("clickstream_models", "funnels.purchase.build", "r"),
+        ("another", "task", "r"),
+        ("clickstream_backfill", "backfill", "r"),
+        ("clickstream_backfill", "backfill", "by_hand"),
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", LINKS, asked], env=airflow_environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", LINKS, json.dumps(asked)],
+        env=airflow_environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    stream, funnel, other, day = [line[5:] for line in done.stdout.splitlines() if line.startswith("LINK")]
+    stream, funnel, other, day, by_hand = [line[5:] for line in done.stdout.splitlines() if line.startswith("LINK")]
     assert stream == "http://127.0.0.1:8088/superset/dashboard/clickstream-live/"
     assert other == ""
     assert urlsplit(funnel).path == "/superset/dashboard/clickstream-funnels/"
@@ -104,6 +115,8 @@ def test_links_as_the_api_server_makes_them(airflow_environment: dict[str, str])
     )
     [chosen] = parse_qs(urlsplit(day).query)["native_filters"]
     assert "time_range:'2026-11-23 : 2026-11-24'" in chosen
+    [chosen] = parse_qs(urlsplit(by_hand).query)["native_filters"]
+    assert "time_range:'2026-11-26 : 2026-11-27'" in chosen, "as the backfill without a date takes the day of the run"
 
 
 class TaskInstance:
