@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from clickstream.cli.progress import progress
 
 if TYPE_CHECKING:
     from clickstream.anomalies import incidents
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 console = Console()
 errors = Console(stderr=True)
 anomalies = typer.Typer(help="How well the anomalies of metrics are found.", no_args_is_help=True)
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 _START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday: what is simulated does not depend on the day of the run
 
 
@@ -76,9 +76,8 @@ def check(
     from clickstream.generator import GeneratorOptions, schedule
 
     options = GeneratorOptions(rate=rate, seed=seed)
-    with Progress(*_COLUMNS, console=errors, transient=True) as bar:
-        task = bar.add_task("minutes", total=days * 1_440)
-        minutes = simulated.minutes(options, _START, days * 1_440, lambda more: bar.advance(task, more))
+    with progress("simulate", days * 1_440, "minutes") as bar:
+        minutes = simulated.minutes(options, _START, days * 1_440, bar.add)
     series, start_ms = Series(), int(_START.timestamp()) * 1_000
     alarms = [alarm for minute in minutes for alarm in series.observe(minute)]
     injected = schedule.incidents(options, start_ms, start_ms + days * schedule.DAY_MS)
@@ -142,14 +141,13 @@ def _run(series: "list[Series]") -> "list[Tally]":
     from clickstream.anomalies.nab import tally
 
     tallies = []
-    with Progress(*_COLUMNS, console=errors, transient=True) as bar:
-        task = bar.add_task("rows", total=sum(len(one.values) for one in series))
+    with progress("score", sum(len(one.values) for one in series), "rows") as bar:
         for one in series:
-            bar.update(task, description=one.name)
+            bar.name(one.name)
             detector = Detector()
             alarms = [detector.observe(time, value).alarm for time, value in zip(one.times, one.values, strict=True)]
             tallies.append(tally(alarms, one.windows))
-            bar.advance(task, len(one.values))
+            bar.add(len(one.values))
     return tallies
 
 

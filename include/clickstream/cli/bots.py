@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from clickstream.cli.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from clickstream.generator.records import Batch
 
 console = Console()
-errors = Console(stderr=True)
 bots = typer.Typer(help="How well bots are told from people.", no_args_is_help=True)
 
 _START = datetime(2026, 6, 1, tzinfo=UTC)  # a Monday; any would do
@@ -78,14 +78,11 @@ def _watched(ledger: "Ledger") -> "Iterator[Batch]":
     from clickstream.generator import generate
 
     start_ms = ledger.start.timestamp() * 1_000
-    span_ms = ledger.end.timestamp() * 1_000 - start_ms
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task("simulate", total=span_ms)
+    with progress("simulate", (ledger.end - ledger.start).total_seconds() / 60, "minutes") as bar:
         for batch in generate(ledger.options, ledger.start, ledger.end):
             ledger.add(batch)
             yield batch
-            bar.update(task, completed=int(batch.emit_ms[-1]) - start_ms)
+            bar.to((int(batch.emit_ms[-1]) - start_ms) / 60_000)
 
 
 def _figures(one: "Score") -> dict[str, Any]:

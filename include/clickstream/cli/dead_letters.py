@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clickstream.cli import dead_letters_view as view
+from clickstream.cli.progress import progress
 from clickstream.contract import Reason
 from clickstream.dead_letters.letters import Filter, Place
 from clickstream.dead_letters.mend import Mends
@@ -200,14 +201,15 @@ def _export(store: "Store", wanted: Filter, limit: int | None, file: Path) -> No
             for letter in page:
                 typer.echo(json_line(exported(letter)))
         return
+    total = _total(store, wanted, limit)
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
     try:
-        with part.open("w", encoding="utf-8") as output, view.progress("export", _total(store, wanted, limit)) as step:
+        with part.open("w", encoding="utf-8") as output, progress("export", total, "letters") as bar:
             for page in pages:
                 output.writelines(json_line(exported(letter)) + "\n" for letter in page)
-                step(len(page))
+                bar.add(len(page))
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

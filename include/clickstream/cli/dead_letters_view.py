@@ -5,7 +5,7 @@ terminal nor be taken for Rich's markup.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ import typer
 from psycopg import errors
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from clickstream.cli.progress import progress
 from clickstream.dead_letters.payloads import head, json_line, pretty, visible
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ class Tally:
     def follow(self, pages: "Iterator[list[Outcome]]", total: int | None) -> None:
         """Take the outcomes as they come, with a bar on stderr; in the end, whatever ends it, print the account."""
         try:
-            with progress("dead letters", total) as step:
+            with progress("replay", total, "letters") as bar:
                 for page in pages:
                     for outcome in page:
                         self._add(outcome)
-                    step(len(page))
+                    bar.add(len(page))
         finally:
             self._print()
 
@@ -157,23 +157,6 @@ class Tally:
         if more:
             _add(table, "…", f"{more:,} more (--json tells all)")
         return table
-
-
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; call with how many more are done. stdout is left alone: it may be a pipe."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda count: bar.update(task, advance=count)
 
 
 def _console() -> Console:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clickstream.cli.progress import status
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,7 +49,8 @@ def doctor(
     if not (platform.home / "sql" / "doctor").is_dir():
         errors.print(f"[red]no checkout in {escape(str(platform.home.resolve()))}:[/] set CLICKSTREAM_HOME to it")
         raise typer.Exit(2)
-    findings = examine(platform, airflow)
+    with status("examining every part"):
+        findings = examine(platform, airflow)
     faults = sum(finding.fault for finding in findings)
     if as_json:
         told = [asdict(finding) | {"fault": finding.fault} for finding in findings]

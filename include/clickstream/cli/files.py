@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clickstream.cli.progress import BYTES, progress
 from clickstream.settings import settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from clickstream.files.read import FileEvents
 
 errors = Console(stderr=True)
-_PATIENCE_S = 2.0  # what takes longer shows how far it is
 
 Files = Annotated[
     list[str],
@@ -50,11 +49,11 @@ def sessions(files: Files, gap: Gap = None, limit: Limit = None, as_json: AsJson
     Examples: [bold]clickstream sessions events.jsonl[/],
     [bold]zcat day.jsonl.gz | clickstream sessions --gap 900 --json - | jq '.\\[0]'[/]
     """
-    with _told_plainly(), _progress(files) as progress:
+    with _told_plainly(), _reading(files) as read:
         from clickstream.cli.files_view import print_list, print_sessions, session_documents
         from clickstream.sessions import session_rows
 
-        rows = session_rows(_folded(files, gap, progress)).sort("user_id", "started_ms")
+        rows = session_rows(_folded(files, gap, read)).sort("user_id", "started_ms")
     if as_json:
         print_list(session_documents(rows.head(limit) if limit is not None else rows))
     else:
@@ -76,13 +75,13 @@ def journeys(
     Examples: [bold]clickstream journeys events.jsonl[/],
     [bold]clickstream journeys --full --json monday.jsonl.gz tuesday.jsonl.gz[/]
     """
-    with _told_plainly(), _progress(files) as progress:
+    with _told_plainly(), _reading(files) as read:
         from clickstream.cli.files_view import journey_documents, print_journeys, print_list
         from clickstream.flow import flow
         from clickstream.journeys import transitions
         from clickstream.sessions import judged
 
-        rows = judged(_folded(files, gap, progress))
+        rows = judged(_folded(files, gap, read))
         links = flow(transitions(rows), None if full else top, by=("day_ms",))
     if as_json:
         print_list(journey_documents(links.head(limit) if limit is not None else links))
@@ -97,11 +96,11 @@ def validate(files: Files, limit: Limit = None, as_json: AsJson = False) -> None
 
     Examples: [bold]clickstream validate events.jsonl[/], [bold]clickstream validate --json - < events.jsonl[/]
     """
-    with _told_plainly(), _progress(files) as progress:
+    with _told_plainly(), _reading(files) as read:
         from clickstream.cli.files_view import print_validation, validation_document
         from clickstream.files.decode import EVENT_KEYS
 
-        found = _read(files, EVENT_KEYS, progress)
+        found = _read(files, EVENT_KEYS, read)
     if as_json:
         typer.echo(json.dumps(validation_document(found, limit), indent=2, ensure_ascii=False))
     else:
@@ -109,46 +108,33 @@ def validate(files: Files, limit: Limit = None, as_json: AsJson = False) -> None
     raise typer.Exit(1 if found.rejected else 0)
 
 
-def _folded(files: Sequence[str], gap: int | None, progress: Callable[[int], None]) -> "pl.DataFrame":
+def _folded(files: Sequence[str], gap: int | None, read: Callable[[int], None]) -> "pl.DataFrame":
     """The fragments of all events at once, which are whole sessions; tells on stderr what is not in them."""
     from clickstream.cli.files_view import account
     from clickstream.files.decode import SESSION_COLUMNS
     from clickstream.sessions import fragments
 
-    found = _read(files, SESSION_COLUMNS, progress)
+    found = _read(files, SESSION_COLUMNS, read)
     if found.accepted < found.read:
         errors.print(f"{account(found)}; clickstream validate tells which", markup=False, soft_wrap=True)
     return fragments(found.events, (gap or settings().session_gap_seconds) * 1_000)
 
 
-def _read(files: Sequence[str], columns: Sequence[str], progress: Callable[[int], None]) -> "FileEvents":
+def _read(files: Sequence[str], columns: Sequence[str], read: Callable[[int], None]) -> "FileEvents":
     from clickstream.files.decode import Reading
     from clickstream.files.read import read_events
 
     tolerance_ms = settings().future_tolerance_seconds * 1_000
-    return read_events(files, Reading(int(time.time() * 1_000), tolerance_ms, columns), progress)
+    return read_events(files, Reading(int(time.time() * 1_000), tolerance_ms, columns), read)
 
 
 @contextmanager
-def _progress(files: Sequence[str]) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal's stderr, once there was something to wait for; call with the bytes read so far."""
+def _reading(files: Sequence[str]) -> Iterator[Callable[[int], None]]:
+    """Call with the bytes read so far."""
     from clickstream.files.lines import total_bytes
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=errors, transient=True, redirect_stdout=False)
-    task = bar.add_task("read", total=total_bytes(files) or None)
-    began = time.monotonic()
-
-    def progress(position: int) -> None:
-        bar.update(task, completed=position)
-        if errors.is_terminal and not bar.live.is_started and time.monotonic() - began > _PATIENCE_S:
-            bar.start()
-
-    try:
-        yield progress
-    finally:
-        if bar.live.is_started:
-            bar.stop()
+    with progress("read", total_bytes(files) or None, BYTES) as bar:
+        yield bar.to
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clickstream.cli.progress import status
+
 if TYPE_CHECKING:
     from clickstream.funnels.config import Funnel
     from clickstream.funnels.scratch import Loaded, Scratch
@@ -77,7 +79,7 @@ def run(
             if name not in funnels:
                 raise FunnelError(f"{file}: no funnel {name}; it has {', '.join(funnels)}")
             funnels = {name: funnels[name]}
-        with scratch(own_server or not answers()) as place:
+        with status(f"{events.name} through {len(funnels)} funnels"), scratch(own_server or not answers()) as place:
             _tell(events, place.load(events))
             found = [_Found.of(place, one, declared, by_day, users) for one, declared in funnels.items()]
         if as_json:

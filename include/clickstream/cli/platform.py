@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clickstream.cli import progress
+
 if TYPE_CHECKING:
     from local.health import Status
     from local.layout import Layout
@@ -69,7 +71,8 @@ def status(
 
     with _told_plainly():
         layout = _layout()
-        found = health.status(layout, Servers.of(layout, passwords.ensure(layout.secrets)))
+        with progress.status("asking every service"):
+            found = health.status(layout, Servers.of(layout, passwords.ensure(layout.secrets)))
     if as_json:
         print(json.dumps(found.as_dict(), indent=2))
     else:
@@ -184,6 +187,7 @@ def _what_is_where(layout: "Layout") -> str:
     rows = (
         ("dashboard (Superset)", dashboard, SUPERSET_USER, "superset_admin"),
         ("Airflow", f"http://{LOOPBACK}:{ports['AIRFLOW']}", AIRFLOW_USER, "airflow_admin"),
+        ("live page, in Airflow", f"http://{LOOPBACK}:{ports['AIRFLOW']}/plugin/clickstream", "", ""),
         ("PostgreSQL", f"{LOOPBACK}:{ports['POSTGRES']}/clickstream", "clickstream_reader", "clickstream_reader"),
         ("Redis", f"{LOOPBACK}:{ports['REDIS']}", "(none)", "redis"),
         ("Kafka", f"{LOOPBACK}:{ports['KAFKA']}", "", ""),

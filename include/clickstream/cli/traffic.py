@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clickstream.cli.progress import BYTES, progress
 from clickstream.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -67,22 +67,19 @@ def generate(
             GeneratorOptions().model_dump() | {name: value for name, value in given.items() if value is not None}
         )
         connection = {"bootstrap.servers": settings().kafka_bootstrap}
-        with _progress(MofNCompleteColumn(), TextColumn("{task.fields[rate]} records/s")) as bar:
-            expected = int((stop_at - start).total_seconds() * options.rate)
-            task = bar.add_task("generate", total=expected, rate="-")
-            started = time.monotonic()
+        expected = int((stop_at - start).total_seconds() * options.rate)
+        with progress("generate", expected, "records") as bar:
             share = (stop_at - start).total_seconds() * 1_000
             sent = 0
 
-            def progress(records: int, upto_ms: int) -> None:
+            def produced(records: int, upto_ms: int) -> None:
                 nonlocal sent
                 sent += records
                 done = (upto_ms - start.timestamp() * 1_000) / share
                 total = max(sent, round(sent / done)) if done > 0.02 else expected
-                bar.update(task, completed=sent, total=total, rate=f"{sent / (time.monotonic() - started):,.0f}")
+                bar.to(sent, total)
 
-            report = run_window(connection, start, stop_at, options=options, progress=progress)
-            bar.update(task, completed=sent, total=sent)
+            report = run_window(connection, start, stop_at, options=options, progress=produced)
         console.print(f"{start.isoformat()} to {stop_at.isoformat()}: {report}", soft_wrap=True)
 
 
@@ -134,9 +131,8 @@ def _replay_file(
     with (
         opened(path) as (lines, raw),
         RejectedFile(path, platform.state_dir) as rejected,
-        _progress(DownloadColumn()) as bar,
+        progress(path.name, path.stat().st_size, BYTES) as bar,
     ):
-        task = bar.add_task(path.name, total=path.stat().st_size)
         for outcome in outcomes(lines, rules):
             read += 1
             if erased and erased.cover_record(outcome.value or outcome.line.encode()):
@@ -149,12 +145,11 @@ def _replay_file(
                 sender.send(ready, REPLAY)
                 sent += len(ready)
                 ready.clear()
-                bar.update(task, completed=raw.tell())
+                bar.to(raw.tell())
             if stop:
                 break
         sender.send(ready, REPLAY)
         sent += len(ready)
-        bar.update(task, completed=raw.tell())
     counts = f"read {read:,}, sent {sent:,}, refused {rejected.count:,}"
     if left_out:
         counts += f", left out {left_out:,} of erased users"
@@ -212,11 +207,6 @@ def _time(text: str, option: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no time; like 2026-11-20T08:00:00Z", param_hint=option) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _progress(*columns: TextColumn | MofNCompleteColumn | DownloadColumn) -> Progress:
-    """A bar on stderr, so that stdout carries only the figures."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), *columns, TimeRemainingColumn(), console=errors)
 
 
 @contextmanager
