@@ -8,7 +8,7 @@ without one costs 1; a detection outside costs up to 0.11, less when it follows 
 import csv
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -163,20 +163,28 @@ def _labels(path: Path) -> dict[str, list[Any]]:
 def _series(path: Path, name: str, labelled: list[Any]) -> Series:
     times: list[datetime] = []
     values: list[float] = []
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = csv.reader(lines)
-        if next(rows, None) != ["timestamp", "value"]:
-            raise NabError(f"{path}:1: the header must be timestamp,value")
-        for row in rows:
-            try:
-                stamp, value = row
-                times.append(datetime.fromisoformat(stamp))
-                values.append(float(value) if value else math.nan)
-            except ValueError:
-                raise NabError(
-                    f"{path}:{rows.line_num}: expected a time and a number, found {','.join(row)!r}"
-                ) from None
+    for line, row in _rows(path):
+        try:
+            stamp, value = row
+            times.append(datetime.fromisoformat(stamp))
+            values.append(float(value) if value else math.nan)
+        except ValueError:
+            raise NabError(f"{path}:{line}: expected a time and a number, found {','.join(row)!r}") from None
     return Series(name, times, values, sorted(_window(name, times, window) for window in labelled))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows below the header with their lines; blank lines are none."""
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        rows = csv.reader(lines)
+        try:
+            if next(rows, None) != ["timestamp", "value"]:
+                raise NabError(f"{path}:1: the header must be timestamp,value")
+            yield from ((rows.line_num, row) for row in rows if any(cell.strip() for cell in row))
+        except UnicodeDecodeError as error:
+            raise NabError(f"{path} is not UTF-8: {error.reason}, {error.object[error.start]:#04x}") from None
+        except csv.Error as error:
+            raise NabError(f"{path}:{rows.line_num}: {error}") from None
 
 
 def _window(name: str, times: list[datetime], window: Any) -> tuple[int, int]:

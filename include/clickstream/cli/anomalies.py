@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from clickstream.cli.progress import progress
@@ -43,7 +44,7 @@ def score(
     try:
         series = read_folder(folder)
     except (NabError, OSError) as error:
-        errors.print(f"[red]error:[/] {error}", soft_wrap=True, highlight=False)
+        errors.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(2) from None
     tallies = _run(series)
     families = sorted({one.family for one in series})
@@ -107,7 +108,7 @@ def relearn() -> None:
         with psycopg.connect(settings().postgres_writer.get_secret_value(), connect_timeout=5) as connection:
             forget(connection)
     except psycopg.OperationalError as error:
-        errors.print(f"[red]error:[/] PostgreSQL: {error}", soft_wrap=True, highlight=False)
+        errors.print(f"[red]error:[/] PostgreSQL: {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(1) from None
     console.print("The stream learns anew from the last 14 days, at once while it runs, else when it starts.")
 

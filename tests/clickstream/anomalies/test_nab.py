@@ -131,6 +131,26 @@ def test_a_wrong_folder_is_refused_saying_where(tmp_path: Path, rows: list[str],
         read_folder(nab(tmp_path, rows, labels))
 
 
+def test_a_byte_order_mark_and_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    folder = nab(tmp_path, ["\ufeff" + HOURS[0], HOURS[1], "", "  ", *HOURS[2:], ""], {"own/one.csv": []})
+    assert len(read_folder(folder)[0].values) == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("timestamp,value\n2026-01-01 00:00:00,1\n".encode("utf-16"), r"one\.csv is not UTF-8: invalid start byte"),
+        (b"timestamp,value\n2026-01-01 00:00:00,\xe9\n", r"one\.csv is not UTF-8: invalid continuation byte, 0xe9"),
+        (b"timestamp,value\n2026-01-01 00:00:00," + b"1" * 140_000, r"one\.csv:2: field larger than field limit"),
+    ],
+)
+def test_what_is_no_csv_is_refused_saying_where(tmp_path: Path, content: bytes, told: str) -> None:
+    folder = nab(tmp_path, HOURS, {"own/one.csv": []})
+    (folder / "data" / "own" / "one.csv").write_bytes(content)
+    with pytest.raises(NabError, match=told):
+        read_folder(folder)
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(NabError, match="is not a folder"):
         read_folder(tmp_path / "absent")

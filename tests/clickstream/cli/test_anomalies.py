@@ -49,6 +49,15 @@ def test_the_score_is_told_per_family_and_in_all(folder: Path) -> None:
     ]
 
 
+def test_a_folder_is_named_as_it_is_called(tmp_path: Path) -> None:
+    absent = tmp_path / "x[/y]" / "[bold]z"
+
+    result = run(str(absent))
+
+    assert result.exit_code == 2
+    assert f"error: {absent} is not a folder" in result.stderr
+
+
 def test_json_has_the_same_figures_and_each_series(folder: Path) -> None:
     found = json.loads(run(str(folder), "--json").stdout)
 
