@@ -7,9 +7,28 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from clickstream.enrich.sources import source_category
+
+NOT_SET = "(not set)"
 _CLICK_IDS = Path(__file__).with_name("click_ids.json")
 _MAX_TAG = 256  # characters; a longer campaign name is a mistake, and a key of a table
 _PAID = re.compile(r"^(.*cp.*|ppc|retargeting|paid.*)$")
+
+
+_DISPLAY = frozenset({"display", "banner", "expandable", "interstitial"})
+_SPELLINGS = {
+    "email": ("email", "e-mail", "e_mail", "e mail", "newsletter"),
+    "affiliate": ("affiliate", "affiliates"),
+    "social": ("social", "social-network", "social-media", "sm", "social network", "social media"),
+    "search": ("organic",),
+    "ai_assistant": ("ai-assistant",),
+    "referral": ("referral", "app", "link"),
+}
+_MEDIA = {spelling: medium for medium, spellings in _SPELLINGS.items() for spelling in spellings}
+# What a known source says where the medium says nothing, or just that it refers.
+_OF_SOURCE = {
+    "ai_assistant": "ai_assistant", "search": "search", "social": "social", "video": "referral", "shopping": "referral",
+}  # fmt: skip
 
 
 class Campaign(NamedTuple):
@@ -59,25 +78,34 @@ def read_tags(query: str) -> Campaign:
     return Campaign(source, medium, campaign, term, content, number, click_id)
 
 
-def tagged_medium(query: str) -> str | None:
-    """The referrer medium that the tags name: paid, email, affiliate, social, referral; None without a known one.
+def named_by(tags: Campaign) -> tuple[tuple[str, str] | None, ClickId | None]:
+    """Source and medium that the tags name, and what the click id says.
 
-    Of click ids only those of advertisers count: fbclid stands in links that people share, too.
+    utm_source and utm_medium come first, a click id fills in a medium that they lack; without them an advertiser's
+    click id counts. Others (fbclid, …) stand in links that people share, too: they name nothing.
     """
-    tags = read_tags(query)
-    clicked = click_ids()[tags.click_id].medium if tags.click_id else ""
-    if _PAID.match(clicked) or clicked == "display":
+    clicked = click_ids()[tags.click_id] if tags.click_id else None
+    if tags.source or tags.medium:
+        return (tags.source or NOT_SET, tags.medium or (clicked.medium if clicked else NOT_SET)), clicked
+    return (clicked if clicked and _is_paid(clicked.medium) else None), clicked
+
+
+def tagged_medium(query: str) -> str | None:
+    """The referrer medium that the tags name: any but direct and internal; None without a known one."""
+    named, _ = named_by(read_tags(query))
+    if named is None:
+        return None
+    source, medium = named
+    if _is_paid(medium):
         return "paid"
-    medium = tags.medium or ""
-    if _PAID.match(medium):
-        return "paid"
-    if medium in ("email", "e-mail", "e_mail", "newsletter"):
-        return "email"
-    if medium in ("affiliate", "affiliates"):
-        return "affiliate"
-    if medium in ("social", "social-network", "social-media", "sm"):
-        return "social"
-    return "referral" if medium == "referral" else None
+    found = _MEDIA.get(medium)
+    if found in (None, "referral"):
+        return _OF_SOURCE.get(source_category(source) or "", found)
+    return found
+
+
+def _is_paid(medium: str) -> bool:
+    return medium in _DISPLAY or _PAID.match(medium) is not None
 
 
 @cache

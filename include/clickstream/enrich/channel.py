@@ -3,17 +3,14 @@
 import json
 import re
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
-from clickstream.enrich.campaign import click_ids, read_campaign
+from clickstream.enrich.campaign import NOT_SET, named_by, read_campaign
 from clickstream.enrich.page import Page, read_page
-from clickstream.enrich.referrer import find_site, is_internal, longest_suffix, read_referrer, sites
+from clickstream.enrich.referrer import is_internal, read_referrer
+from clickstream.enrich.sources import RULES, source_category
 
-_RULES = Path(__file__).with_name("channels.json")
-_NOT_SET = "(not set)"
 _DIRECT = ("(direct)", "(none)")
-_CATEGORIES = frozenset({"search", "social", "ai_assistant"})  # media of referrers that are categories of sources
 # GA4's medium of what a list says about a referrer.
 _MEDIA = {"search": "organic", "ai_assistant": "ai-assistant", "paid": "display"}
 
@@ -43,37 +40,24 @@ def read_acquisition(page_url: str, referrer: str | None) -> Acquisition:
     A visit that begins inside the site is direct, as in GA4. Never raises.
     """
     tags = read_campaign(page_url)
-    clicked = click_ids()[tags.click_id] if tags.click_id else None
-    if tags.source or tags.medium:
-        source, medium = tags.source or _NOT_SET, tags.medium or (clicked.medium if clicked else _NOT_SET)
-    elif clicked and read_page(page_url).tagged_medium:
-        source, medium = clicked
-    else:
-        source, medium = _of_referrer(referrer, read_page(page_url))
-        if clicked and (source, medium) == _DIRECT:
-            source, medium = clicked
+    named, clicked = named_by(tags)
+    if named is None:
+        named = _of_referrer(referrer, read_page(page_url))
+        if clicked and named == _DIRECT:
+            named = clicked
+    source, medium = named
     return Acquisition(source, medium, tags.campaign, tags.click_id, channel_group(source, medium, tags.campaign))
 
 
 @lru_cache(maxsize=100_000)
 def channel_group(source: str | None, medium: str | None, campaign: str | None = None) -> str:
     """GA4's default channel group; the first rule that matches wins, else ``Unassigned``. Case makes no difference."""
-    texts = tuple((text or "").strip().lower() for text in (source or _NOT_SET, medium or _NOT_SET, campaign))
+    texts = tuple((text or "").strip().lower() for text in (source or NOT_SET, medium or NOT_SET, campaign))
     category = source_category(texts[0])
     for rule in _rules():
         if rule.category in (None, category) and all(pattern.fullmatch(texts[i]) for i, pattern in rule.patterns):
             return rule.channel
     return "Unassigned"
-
-
-@lru_cache(maxsize=100_000)
-def source_category(source: str) -> str | None:
-    """search, social, video, shopping or ai_assistant of a source, be it a name or a host; None for any other."""
-    known = longest_suffix(source, _categories())
-    if known:
-        return known
-    site = find_site(source)
-    return site.medium if site and site.medium in _CATEGORIES else None
 
 
 def _of_referrer(referrer: str | None, page: Page) -> tuple[str, str]:
@@ -87,16 +71,8 @@ def _of_referrer(referrer: str | None, page: Page) -> tuple[str, str]:
 
 
 @cache
-def _categories() -> dict[str, str]:
-    """Category by name or host: the file's own lists before the referrers' names."""
-    listed: dict[str, list[str]] = json.loads(_RULES.read_text())["sources"]
-    named = {site.source: site.medium for site in sites().values() if site.medium in _CATEGORIES}
-    return named | {source: category for category, sources in listed.items() for source in sources}
-
-
-@cache
 def _rules() -> tuple[Rule, ...]:
-    listed = json.loads(_RULES.read_text())["rules"]
+    listed = json.loads(RULES.read_text())["rules"]
     return tuple(_rule(entry["channel"], dict(entry["all"])) for entry in listed)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from clickstream.enrich.campaign import tagged_medium
 
 _MAX_PATH_BYTES = 1_024  # a key of page_minute; PostgreSQL's indexes take 2,704 bytes
+_PARAMETERS = re.compile(r";[^/]*")  # of a path's segment: ;jsessionid=…
 _SLASHES = re.compile(r"/{2,}")
 
 
@@ -29,6 +30,6 @@ def read_page(url: str) -> Page:
     except ValueError:  # e.g. an unclosed bracket where IPv6 would stand
         path, _, query = url.partition("?")
         host = ""
-    path = _SLASHES.sub("/", "/" + path.partition(";")[0])
+    path = _SLASHES.sub("/", "/" + _PARAMETERS.sub("", path))
     path = path.encode(errors="ignore")[:_MAX_PATH_BYTES].decode(errors="ignore")
     return Page(path.rstrip("/") or "/", host, tagged_medium(query) if query else None)

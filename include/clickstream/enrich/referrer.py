@@ -1,16 +1,20 @@
 """Where a page view came from: medium and source of its referrer, by lists kept as data in `referrers.json`."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from clickstream.enrich.page import Page
+if TYPE_CHECKING:  # it asks the lists here for the category of a tag
+    from clickstream.enrich.page import Page
 
 Value = TypeVar("Value")
 _LISTS = Path(__file__).with_name("referrers.json")
+# A referrer that came without its scheme: google.com, www.google.com/search, shop.example:8080.
+_BARE_HOST = re.compile(r"[^\s/?#:@]+\.[^\s/?#:@]+(:\d+)?(?=[/?#]|$)")
 _SECOND_LEVEL = frozenset({"co", "com", "or", "org", "ne", "net"})  # google.co.uk, yahoo.com.br, yahoo.ne.jp
 
 
@@ -30,7 +34,7 @@ class Site(NamedTuple):
     source: str
 
 
-def referrer_medium(referrer: str | None, page: Page) -> str:
+def referrer_medium(referrer: str | None, page: "Page") -> str:
     """direct, internal, search, social, email, ai_assistant, paid, affiliate or referral.
 
     The page's own campaign tags come first: a paid click from a search engine is paid.
@@ -43,16 +47,16 @@ def referrer_medium(referrer: str | None, page: Page) -> str:
     return "internal" if is_internal(read, page) else read.medium
 
 
-def is_internal(referrer: Referrer, page: Page) -> bool:
+def is_internal(referrer: Referrer, page: "Page") -> bool:
     """Whether a referrer is the page's own site; ``www.`` makes no difference."""
     return bool(referrer.host) and referrer.host.removeprefix("www.") == page.host.removeprefix("www.")
 
 
 @lru_cache(maxsize=100_000)
 def read_referrer(referrer: str) -> Referrer:
-    """Host, medium and source of a referrer, ``https:`` or ``android-app:``. Never raises."""
+    """Host, medium and source of a referrer: ``https:``, ``android-app:`` or a bare host. Never raises."""
     try:
-        parts = urlsplit(referrer)
+        parts = urlsplit("//" + referrer if _BARE_HOST.match(referrer) else referrer)
         host = _ascii((parts.hostname or "").rstrip("."))
     except ValueError:
         return Referrer("", "referral", None)
@@ -103,9 +107,10 @@ def _is_country(suffix: list[str]) -> bool:
 
 def _ascii(host: str) -> str:
     """Punycode, so that a host is one text however the browser wrote it; what cannot be encoded stays."""
+    host = host.replace("\0", "")
     if host.isascii():
-        return host.replace("\0", "")
+        return host
     try:
         return host.encode("idna").decode()
     except UnicodeError:
-        return host.encode(errors="ignore").decode().replace("\0", "")
+        return host.encode(errors="ignore").decode()

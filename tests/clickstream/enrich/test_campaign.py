@@ -38,8 +38,14 @@ def test_every_click_id_is_seen(name: str) -> None:
     ("query", "medium"),
     [
         ("gclid=1", "paid"), ("dclid=1", "paid"), ("ttclid=1", "paid"), ("fbclid=1", None), ("mc_eid=1", None),
-        ("awc=1", None), ("utm_medium=email&gclid=1", "paid"), ("utm_medium=paid_social", "paid"),
-        ("utm_medium=newsletter", "email"), ("utm_medium=sm", "social"), ("utm_medium=display", None),
+        ("awc=1", None), ("utm_medium=email&gclid=1", "email"), ("utm_source=google&gclid=1", "paid"),
+        ("utm_campaign=june&gclid=1", "paid"), ("utm_medium=qr&gclid=1", None), ("utm_medium=paid_social", "paid"),
+        ("utm_medium=newsletter", "email"), ("utm_medium=sm", "social"), ("utm_medium=Social+Media", "social"),
+        ("utm_medium=display", "paid"), ("utm_medium=banner", "paid"), ("utm_medium=expandable", "paid"),
+        ("utm_medium=interstitial", "paid"), ("utm_source=chatgpt.com", "ai_assistant"),
+        ("utm_source=claude.ai&utm_medium=referral", "ai_assistant"), ("utm_source=google&utm_medium=organic", "search"),
+        ("utm_source=facebook", "social"), ("utm_source=amazon", "referral"), ("utm_source=partner", None),
+        ("utm_source=partner&utm_medium=referral", "referral"), ("utm_source=docs.google.com", None),
     ],
 )  # fmt: skip
 def test_the_tagged_medium(query: str, medium: str | None) -> None:
