@@ -4,6 +4,7 @@ A step's label is the page's group where a rule of `enrich.page_groups` names on
 again at once is one step.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -21,17 +22,23 @@ LINKS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def transitions(rows: pl.DataFrame) -> pl.DataFrame:
+def step_label(path: str) -> str:
+    """What a page is called as a step of a journey."""
+    group = page_group(path, settings().page_groups or DEFAULT_GROUPS)
+    return path if group == OTHER else group
+
+
+def transitions(rows: pl.DataFrame, label: Callable[[str], str] = step_label) -> pl.DataFrame:
     """By LINKS: how many sessions went from `source` at a step (1 to STEPS) to `target` at the next, EXIT at the end.
 
     ``rows``: started_ms, path, bot, quarantined as `sessions.judged` gives them; bots and quarantined sessions are left
-    out. ``day_ms`` is the UTC day of the session's start. In order of LINK.
+    out. ``day_ms`` is the UTC day of the session's start; `label` gives a step's from its page. In order of LINK.
     """
     people = rows.filter(pl.col("bot").is_null() & ~pl.col("quarantined"))
     place = pl.int_range(pl.len())
     first = pl.when(pl.col("row").ne_missing(pl.col("row").shift())).then(place).forward_fill()
     seen = collapsed(people).with_columns(step=(place - first + 1).cast(pl.Int16)).filter(pl.col("step") <= STEPS + 1)
-    labels = {path: step_label(path) for path in seen["page"].unique()}
+    labels = {path: label(path) for path in seen["page"].unique()}
     seen = seen.with_columns(source=pl.col("page").replace_strict(labels, return_dtype=pl.String))
     stays = pl.col("row") == pl.col("row").shift(-1)
     seen = seen.with_columns(
@@ -58,9 +65,3 @@ def collapsed(rows: pl.DataFrame) -> pl.DataFrame:
     views = rows.select("path").with_row_index("row").explode("path").drop_nulls("path")
     repeats = (pl.col("path") == pl.col("path").shift()) & (pl.col("row") == pl.col("row").shift())
     return views.filter(~repeats.fill_null(False)).rename({"path": "page"})
-
-
-def step_label(path: str) -> str:
-    """What a page is called as a step of a journey."""
-    group = page_group(path, settings().page_groups or DEFAULT_GROUPS)
-    return path if group == OTHER else group

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,25 @@ Gap = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=0, help="rows to show; if not given, 20 in a table, all in JSON")]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time; like 2026-11-20T08:00:00Z") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Now = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=_moment,
+        metavar="TIME",
+        help="stands for the Kafka time; events more than 5 minutes after it [CLICKSTREAM_FUTURE_TOLERANCE_SECONDS] "
+        "are refused as future; if not given, the clock",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
@@ -41,7 +61,7 @@ def register(app: typer.Typer) -> None:
     app.command()(validate)
 
 
-def sessions(files: Files, gap: Gap = None, limit: Limit = None, as_json: AsJson = False) -> None:
+def sessions(files: Files, gap: Gap = None, now: Now = None, limit: Limit = None, as_json: AsJson = False) -> None:
     """Show the sessions of the events in files, as the stream would make them. Needs no platform.
 
     What the contract refuses and what is repeated is left out and counted on stderr.
@@ -53,7 +73,7 @@ def sessions(files: Files, gap: Gap = None, limit: Limit = None, as_json: AsJson
         from clickstream.cli.files_view import print_list, print_sessions, session_documents
         from clickstream.sessions import session_rows
 
-        rows = session_rows(_folded(files, gap, read)).sort("user_id", "started_ms")
+        rows = session_rows(_folded(files, gap, now, read)).sort("user_id", "started_ms")
     if as_json:
         print_list(session_documents(rows.head(limit) if limit is not None else rows))
     else:
@@ -64,35 +84,40 @@ def journeys(
     files: Files,
     top: Annotated[int, typer.Option(min=1, help="labels of a step that are shown; the rest is (other)")] = 20,
     full: Annotated[bool, typer.Option("--full", help="every label")] = False,
+    by_day: Annotated[bool, typer.Option("--by-day", help="each UTC day apart, by the session's start")] = False,
+    paths: Annotated[bool, typer.Option("--paths", help="label steps by page path, not by page group")] = False,
     gap: Gap = None,
+    now: Now = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how people go from page to page in the first steps of their sessions, by day. Needs no platform.
+    """Show how people go from page to page in the first steps of their sessions. Needs no platform.
 
-    Bots and quarantined sessions are left out. Shares: of the sessions at the source, of those at the step, of all.
+    Top labels and shares are of all sessions in the files, or of each day. Bots and quarantined sessions are left out.
+    Shares: of the sessions at the source, of those at the step, of all.
 
     Examples: [bold]clickstream journeys events.jsonl[/],
-    [bold]clickstream journeys --full --json monday.jsonl.gz tuesday.jsonl.gz[/]
+    [bold]clickstream journeys --by-day --full --json monday.jsonl.gz tuesday.jsonl.gz[/]
     """
     with _told_plainly(), _reading(files) as read:
         from clickstream.cli.files_view import journey_documents, print_journeys, print_list
         from clickstream.flow import flow
-        from clickstream.journeys import transitions
+        from clickstream.journeys import step_label, transitions
         from clickstream.sessions import judged
 
-        rows = judged(_folded(files, gap, read))
-        links = flow(transitions(rows), None if full else top, by=("day_ms",))
+        rows = judged(_folded(files, gap, now, read))
+        links = transitions(rows, str if paths else step_label)
+        links = flow(links, None if full else top, by=("day_ms",) if by_day else ())
     if as_json:
         print_list(journey_documents(links.head(limit) if limit is not None else links))
     else:
         print_journeys(links, limit)
 
 
-def validate(files: Files, limit: Limit = None, as_json: AsJson = False) -> None:
+def validate(files: Files, now: Now = None, limit: Limit = None, as_json: AsJson = False) -> None:
     """Check every line of files against the contract; the exit code is 1 when one is refused. Needs no platform.
 
-    Now stands for the Kafka time. Events that are repeated word for word are no fault.
+    Events that are repeated word for word are no fault. Lines of white space alone are passed over.
 
     Examples: [bold]clickstream validate events.jsonl[/], [bold]clickstream validate --json - < events.jsonl[/]
     """
@@ -100,7 +125,7 @@ def validate(files: Files, limit: Limit = None, as_json: AsJson = False) -> None
         from clickstream.cli.files_view import print_validation, validation_document
         from clickstream.files.decode import EVENT_KEYS
 
-        found = _read(files, EVENT_KEYS, read)
+        found = _read(files, EVENT_KEYS, now, read)
     if as_json:
         typer.echo(json.dumps(validation_document(found, limit), indent=2, ensure_ascii=False))
     else:
@@ -108,24 +133,27 @@ def validate(files: Files, limit: Limit = None, as_json: AsJson = False) -> None
     raise typer.Exit(1 if found.rejected else 0)
 
 
-def _folded(files: Sequence[str], gap: int | None, read: Callable[[int], None]) -> "pl.DataFrame":
+def _folded(files: Sequence[str], gap: int | None, now: datetime | None, read: Callable[[int], None]) -> "pl.DataFrame":
     """The fragments of all events at once, which are whole sessions; tells on stderr what is not in them."""
     from clickstream.cli.files_view import account
     from clickstream.files.decode import SESSION_COLUMNS
     from clickstream.sessions import fragments
 
-    found = _read(files, SESSION_COLUMNS, read)
+    found = _read(files, SESSION_COLUMNS, now, read)
     if found.accepted < found.read:
         errors.print(f"{account(found)}; clickstream validate tells which", markup=False, soft_wrap=True)
     return fragments(found.events, (gap or settings().session_gap_seconds) * 1_000)
 
 
-def _read(files: Sequence[str], columns: Sequence[str], read: Callable[[int], None]) -> "FileEvents":
+def _read(
+    files: Sequence[str], columns: Sequence[str], now: datetime | None, read: Callable[[int], None]
+) -> "FileEvents":
     from clickstream.files.decode import Reading
     from clickstream.files.read import read_events
 
     tolerance_ms = settings().future_tolerance_seconds * 1_000
-    return read_events(files, Reading(int(time.time() * 1_000), tolerance_ms, columns), read)
+    now_ms = int((now.timestamp() if now else time.time()) * 1_000)
+    return read_events(files, Reading(now_ms, tolerance_ms, columns), read)
 
 
 @contextmanager

@@ -51,9 +51,9 @@ def session_documents(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def journey_documents(links: pl.DataFrame) -> pl.DataFrame:
-    """Links of `flow.flow` by day_ms, with the day as a date and shares of six digits."""
-    day = pl.from_epoch("day_ms", "ms").dt.strftime("%Y-%m-%d").alias("day")
-    return links.select(day, pl.exclude("day_ms", "^share_.*$"), pl.col("^share_.*$").round(6))
+    """Links of `flow.flow` with shares of six digits and, where they are by day_ms, the day as a date."""
+    days = [pl.from_epoch("day_ms", "ms").dt.strftime("%Y-%m-%d").alias("day")] if "day_ms" in links.columns else []
+    return links.select(*days, pl.exclude("day_ms", "^share_.*$"), pl.col("^share_.*$").round(6))
 
 
 def print_list(rows: pl.DataFrame) -> None:
@@ -86,10 +86,13 @@ def print_sessions(rows: pl.DataFrame, limit: int | None) -> None:
 def print_journeys(links: pl.DataFrame, limit: int | None) -> None:
     """Links of a flow chart as a table."""
     shares = ("of source", "of step", "of all")
-    table = _table(("day", "step", "source", "target", "sessions", *shares), to_the_right=("step", "sessions", *shares))
+    days = ("day",) if "day_ms" in links.columns else ()
+    headings = (*days, "step", "source", "target", "sessions", *shares)
+    table = _table(headings, to_the_right=("step", "sessions", *shares))
     shown = links.head(_ROWS if limit is None else limit)
-    for day, step, source, target, sessions, *fractions in journey_documents(shown).iter_rows():
-        _add(table, day, str(step), source, target, f"{sessions:,}", *(f"{fraction:.1%}" for fraction in fractions))
+    for row in journey_documents(shown).iter_rows():
+        *place, sessions, of_source, of_step, of_all = row
+        _add(table, *map(str, place), f"{sessions:,}", f"{of_source:.1%}", f"{of_step:.1%}", f"{of_all:.1%}")
     _print(table, len(shown), len(links), "links")
 
 

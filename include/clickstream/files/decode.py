@@ -36,13 +36,18 @@ class Reading:
     columns: Sequence[str]
 
     def decode(self, content: bytes, first: int) -> Decoded:
-        """One record a line; `kafka_offset` is the number of the line, counted from `first`."""
-        lines = content.removesuffix(b"\n").split(b"\n") if content else []
+        """One record a line; `kafka_offset` is the number of the line, counted from `first`. Lines of white space
+        alone are none."""
+        lines = content.removesuffix(b"\n").split(b"\n")
+        offsets = np.arange(first, first + len(lines), dtype=np.int64)
+        if not all(map(bytes.strip, lines)):
+            offsets = offsets[[bool(line.strip()) for line in lines]]
+            lines = [line for line in lines if line.strip()]
         if b"\r" in content:
             lines = [line.removesuffix(b"\r") for line in lines]
         records = Records(
             values=pl.Series(lines, dtype=pl.Binary).to_arrow(),  # pyarrow's own way would import pandas
-            offsets=np.arange(first, first + len(lines), dtype=np.int64),
+            offsets=offsets,
             kafka_ms=np.full(len(lines), self.now_ms, dtype=np.int64),
             history=np.zeros(len(lines), dtype=np.bool_),
         )

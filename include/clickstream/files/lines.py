@@ -8,6 +8,7 @@ from clickstream.replay import ReplayError, opened
 
 STDIN = "-"
 _BLOCK_BYTES = 8 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Block(NamedTuple):
@@ -25,7 +26,7 @@ class Block(NamedTuple):
 
 
 def blocks(sources: Sequence[str]) -> Iterator[Block]:
-    """The blocks of files (plain or gzip; ``-``: standard input) in order.
+    """The blocks of files (plain or gzip; ``-``: standard input) in order, without a file's byte order mark.
 
     Raises ReplayError for a file that cannot be read.
     """
@@ -36,6 +37,8 @@ def blocks(sources: Sequence[str]) -> Iterator[Block]:
             while content := reader.read(_BLOCK_BYTES):
                 if not content.endswith(b"\n"):
                     content += reader.readline()
+                if first == start:
+                    content = content.removeprefix(_BYTE_ORDER_MARK)
                 position = before + (raw.tell() if raw.seekable() else 0)
                 yield Block(source, start, first, content, position)
                 first += content.count(b"\n") + (not content.endswith(b"\n"))

@@ -170,6 +170,7 @@ def test_validate_says_line_reason_and_detail(write: Any) -> None:
         event(1, 1),
         event(1),
         b"",
+        b" \t\r",
         {**event(3), "event_time": "2099-01-01T00:00:00Z"},
         {**event(4), "event_time": "1999-12-31T23:59:59Z"},
         b"\xff{}",
@@ -179,21 +180,39 @@ def test_validate_says_line_reason_and_detail(write: Any) -> None:
 
     refused = found.pop("refused")
     assert found == {
-        "read": 10,
+        "read": 9,
         "accepted": 2,
         "duplicate": 1,
-        "rejected": 7,
-        "reasons": {"not_json": 2, "conflict": 1, "contract": 1, "future": 1, "too_large": 1, "too_old": 1},
+        "rejected": 6,
+        "reasons": {"conflict": 1, "contract": 1, "future": 1, "not_json": 1, "too_large": 1, "too_old": 1},
     }
     assert {row.pop("file") for row in refused} == {str(file)}
     assert [(row["line"], row["reason"]) for row in refused] == [
-        (2, "contract"), (3, "too_large"), (4, "conflict"), (6, "not_json"), (7, "future"), (8, "too_old"),
-        (9, "not_json"),
+        (2, "contract"), (3, "too_large"), (4, "conflict"), (8, "future"), (9, "too_old"),
+        (10, "not_json"),
     ]  # fmt: skip
     assert refused[0]["detail"] == "Expected `str` of length >= 1 - at `$.user_id`"
     assert refused[1]["detail"] == f"{len(huge):,} bytes, at most 65,536"
     assert refused[2]["detail"] == "another event with other content has this event_id - at `$.event_id`"
-    assert refused[3]["detail"] == "empty record"
+
+
+@pytest.mark.parametrize(("now", "refused"), [("2026-06-01T11:55:00Z", 0), ("2026-06-01T13:54:59+02:00", 1)])
+def test_the_future_is_judged_against_a_time_that_can_be_named(write: Any, now: str, refused: int) -> None:
+    file = write(event(1))  # at noon
+
+    assert json.loads(run("validate", "--now", now, "--json", file, code=refused).stdout)["rejected"] == refused
+    assert len(rows("sessions", "--now", now, file)) == len(rows("journeys", "--now", now, file)) == 1 - refused
+    assert "'soon' is no time" in run("validate", "--now", "soon", file, code=2).stderr
+
+
+def test_a_byte_order_mark_begins_a_file_and_nothing_else(write: Any) -> None:
+    mark = b"\xef\xbb\xbf"
+    one, other = write(mark + encoded(event(1)), name="one.jsonl"), write(mark, mark + b"{}", name="other.jsonl")
+
+    found = json.loads(run("validate", "--json", one, other, code=1).stdout)
+
+    assert (found["read"], found["accepted"]) == (2, 1)
+    assert [(row["file"], row["line"], row["reason"]) for row in found["refused"]] == [(str(other), 2, "not_json")]
 
 
 def test_validate_is_content_when_every_line_is_accepted_or_repeated(write: Any) -> None:
@@ -272,7 +291,7 @@ def test_wrong_settings_are_told_plainly(write: Any, monkeypatch: pytest.MonkeyP
         settings.cache_clear()
 
 
-def test_journeys_count_people_by_day_and_label(write: Any) -> None:
+def test_journeys_count_people_by_label_and_day(write: Any) -> None:
     day = 86_400
     file = write(
         view(1, 0, "/", "ann"), view(2, 1, "/", "ann"), view(3, 2, "/cart", "ann"), view(4, 3, "/x", "ann"),
@@ -281,7 +300,8 @@ def test_journeys_count_people_by_day_and_label(write: Any) -> None:
         view(8, 0, "/", "crawler", user_agent=GOOGLEBOT),
         view(9, day, "/", "ann"),
     )  # fmt: skip
-    first, second = {"day": "2026-06-01"}, {"day": "2026-06-02"}
+    first: dict[str, Any] = {"day": "2026-06-01"}
+    second: dict[str, Any] = {"day": "2026-06-02"}
 
     def link(step: int, source: str, target: str, sessions: int, *shares: float) -> dict[str, Any]:
         names = ("share_of_source", "share_of_step", "share_of_all")
@@ -290,6 +310,15 @@ def test_journeys_count_people_by_day_and_label(write: Any) -> None:
         )
 
     assert rows("journeys", file) == [
+        link(1, "/y", "(exit)", 1, 1.0, 0.25, 0.25),
+        link(1, "Home", "(exit)", 1, 0.333333, 0.25, 0.25),
+        link(1, "Home", "/x", 1, 0.333333, 0.25, 0.25),
+        link(1, "Home", "Cart", 1, 0.333333, 0.25, 0.25),
+        link(2, "/x", "(exit)", 1, 1.0, 0.5, 0.25),
+        link(2, "Cart", "/x", 1, 1.0, 0.5, 0.25),
+        link(3, "/x", "(exit)", 1, 1.0, 1.0, 0.25),
+    ]
+    assert rows("journeys", "--by-day", file) == [
         first | link(1, "/y", "(exit)", 1, 1.0, 0.333333, 0.333333),
         first | link(1, "Home", "/x", 1, 0.5, 0.333333, 0.333333),
         first | link(1, "Home", "Cart", 1, 0.5, 0.333333, 0.333333),
@@ -298,9 +327,11 @@ def test_journeys_count_people_by_day_and_label(write: Any) -> None:
         first | link(3, "/x", "(exit)", 1, 1.0, 1.0, 0.333333),
         second | link(1, "Home", "(exit)", 1, 1.0, 1.0, 1.0),
     ]
-    cut = rows("journeys", "--top", 1, file)
+    cut = rows("journeys", "--top", 1, "--by-day", file)
     assert [row["source"] for row in cut if row["step"] == 1] == ["(other)", "Home", "Home", "Home"]
-    assert "Home" in run("journeys", file).stdout
+    assert run("journeys", file).stdout.split()[:2] == ["step", "source"]
+    assert run("journeys", "--by-day", file).stdout.split()[:2] == ["day", "step"]
+    assert {row["source"] for row in rows("journeys", "--paths", file)} == {"/", "/cart", "/x", "/y"}
 
 
 def test_every_label_is_shown_when_asked(write: Any) -> None:

@@ -43,8 +43,9 @@ def test_every_click_id_is_seen(name: str) -> None:
         ("utm_medium=newsletter", "email"), ("utm_medium=sm", "social"), ("utm_medium=Social+Media", "social"),
         ("utm_medium=display", "paid"), ("utm_medium=banner", "paid"), ("utm_medium=expandable", "paid"),
         ("utm_medium=interstitial", "paid"), ("utm_source=chatgpt.com", "ai_assistant"),
-        ("utm_source=claude.ai&utm_medium=referral", "ai_assistant"), ("utm_source=google&utm_medium=organic", "search"),
-        ("utm_source=facebook", "social"), ("utm_source=amazon", "referral"), ("utm_source=partner", None),
+        ("utm_source=claude.ai&utm_medium=referral", "ai_assistant"),
+        ("utm_source=google&utm_medium=organic", "search"), ("utm_source=facebook", "social"),
+        ("utm_source=amazon", "referral"), ("utm_source=partner", None),
         ("utm_source=partner&utm_medium=referral", "referral"), ("utm_source=docs.google.com", None),
     ],
 )  # fmt: skip
