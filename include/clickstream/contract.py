@@ -269,10 +269,20 @@ def _decode_carefully(value: bytes) -> Accepted | Rejected:
         return Rejected(Reason.TOO_LARGE, f"{len(raw):,} bytes, at most {MAX_PROPERTIES_BYTES:,} - at `$.properties`")
     try:
         typed = msgspec.convert(merged, Properties)
+    except msgspec.ValidationError as error:
+        return Rejected(Reason.CONTRACT, _placed(str(error), properties or {}))
+    try:
         event = msgspec.convert({**document, "properties": Raw(raw)}, Envelope)
     except msgspec.ValidationError as error:
         return Rejected(Reason.CONTRACT, str(error))
     return Accepted(event, typed, canonical(raw))
+
+
+def _placed(detail: str, properties: dict[str, Any]) -> str:
+    """What is wrong with a merged property, at the place where it came: in `properties`, or beside it."""
+    what, at, place = detail.rpartition("`$.")
+    inside = at and place.removesuffix("`") in properties
+    return f"{what}`$.properties.{place}" if inside else detail
 
 
 def _undecodable(value: bytes, error: str) -> Rejected:
