@@ -43,10 +43,11 @@ class Reading:
         if not all(map(bytes.strip, lines)):
             offsets = offsets[[bool(line.strip()) for line in lines]]
             lines = [line for line in lines if line.strip()]
-        if b"\r" in content:
+        if b"\r\n" in content or content.endswith(b"\r"):
             lines = [line.removesuffix(b"\r") for line in lines]
         records = Records(
-            values=pl.Series(lines, dtype=pl.Binary).to_arrow(),  # pyarrow's own way would import pandas
+            # pyarrow's own way would import pandas; the newest form of an array is not copied once more
+            values=pl.Series(lines, dtype=pl.Binary).to_arrow(compat_level=pl.CompatLevel.newest()),
             offsets=offsets,
             kafka_ms=np.full(len(lines), self.now_ms, dtype=np.int64),
             history=np.zeros(len(lines), dtype=np.bool_),
