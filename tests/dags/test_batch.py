@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
 
 from builders import encoded, event
 from clickstream.archive.table import location
 from clickstream.settings import Settings
+from stream_shop import Shop
 
 from .test_dags import airflow
 
@@ -22,10 +22,10 @@ from .test_dags import airflow
 def test_a_run_of_archive_and_one_of_backfill(
     airflow_environment: dict[str, str], platform: Settings, spark_jars: Path, tmp_path: Path
 ) -> None:
-    producer = Producer({"bootstrap.servers": platform.kafka_bootstrap})
-    for number in range(10):
-        producer.produce(platform.topic, encoded(event(number)), partition=number % 2)
-    assert producer.flush(30) == 0
+    shop = Shop(platform)
+    shop.produce([encoded(event(number)) for number in range(10)])
+    shop.stream()
+    shop.writer.close()
     host = {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -48,21 +48,21 @@ def test_a_run_of_archive_and_one_of_backfill(
     airflow(environment, "dags", "test", "clickstream_archive")
     commits = Path(location(platform)) / "_delta_log"
     assert len(list(commits.glob("*.json"))) == 2, "one commit a partition"
-    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-01")
+    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-02")  # by hand: the day that was over
     with psycopg.connect(platform.postgres_reader.get_secret_value()) as connection:
         runs = connection.execute(
-            "select day, swapped_at is not null, (select sum(n::int) from jsonb_each_text(differences) as d (t, n))"
-            " from clickstream.backfill_runs"
+            "select day, swapped_at is not null, events,"
+            " (select sum(n::int) from jsonb_each_text(differences) as d (t, n)) from clickstream.backfill_runs"
         ).fetchall()
-    assert runs == [(date(2026, 5, 31), True, 0)]  # a run by hand takes the day that was over then
-    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-02", "--conf", '{"day": "2026-06-01"}')
+    assert runs == [(date(2026, 6, 1), True, 10, 0)]
+    airflow(environment, "dags", "test", "clickstream_backfill", "2026-06-09", "--conf", '{"day": "2026-06-01"}')
     environment["CLICKSTREAM_RETENTION_DAYS"] = "30"
     airflow(environment, "dags", "test", "clickstream_maintenance")
     with psycopg.connect(platform.postgres_reader.get_secret_value()) as connection:
         days = connection.execute("select day, events from clickstream.backfill_runs order by run").fetchall()
         done = connection.execute("select operation, counts from clickstream.maintenance_runs order by operation")
         assert done.fetchall() == [
-            ("prune", {"event_ids": 0, "old_events": 0, "partitions": 0}),
+            ("prune", {"event_ids": 10, "old_events": 0, "partitions": 1}),
             ("upkeep", {"compacted": 2, "into": 1, "deleted": 0}),
         ]
-    assert days == [(date(2026, 5, 31), 0), (date(2026, 6, 1), 0)]  # or the one that is named
+    assert days == [(date(2026, 6, 1), 10)] * 2  # the second named the day
