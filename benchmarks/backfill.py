@@ -7,6 +7,7 @@ difference), and prints events/s of both jobs: of their work, and with the start
 """
 
 import argparse
+import contextlib
 import json
 import re
 import subprocess
@@ -58,7 +59,10 @@ def measure(platform: Settings, environment: dict[str, str], events: int, direct
         sender.flush(StopFlag())
         records = sender.sent
     stream = SparkJob(ROOT, "stream.py", JARS, environment, directory / "stream.log")
-    with psycopg.connect(platform.postgres_reader.get_secret_value(), autocommit=True) as reader:
+    with (
+        contextlib.closing(stream),
+        psycopg.connect(platform.postgres_reader.get_secret_value(), autocommit=True) as reader,
+    ):
         while reader.execute("select coalesce(sum(read), 0) from clickstream.stream_slices").fetchone() != (records,):
             assert stream.running(), (directory / "stream.log").read_text()[-3_000:]
             time.sleep(1)
@@ -90,7 +94,8 @@ def run(name: str, environment: dict[str, str], directory: Path, *arguments: str
     began = time.monotonic()
     log = directory / f"{name}.log"
     job = SparkJob(ROOT, name, JARS, environment, log, arguments)
-    code = job.process.wait(timeout=3_600)
+    with contextlib.closing(job):
+        code = job.process.wait(timeout=3_600)
     if code != 0:
         raise subprocess.CalledProcessError(code, name, log.read_text()[-3_000:])
     return time.monotonic() - began, log.read_text()

@@ -14,7 +14,7 @@ class SparkJob:
     """A job of `spark_jobs/` under spark-submit with two cores, in a session of its own.
 
     `root` is the checkout, `jars` a directory of further jars, `environment` what the job reads beside the
-    caller's, `arguments` are the job's own; its output goes to `log`.
+    caller's, `arguments` are the job's own; its output goes to `log`. `niceness`: 0 to 19, the lowest priority.
     """
 
     def __init__(
@@ -25,6 +25,8 @@ class SparkJob:
         environment: Mapping[str, str],
         log: Path,
         arguments: Sequence[str] = (),
+        cores: int = 2,
+        niceness: int = 0,
     ) -> None:
         self.log = log
         conf = {
@@ -35,7 +37,9 @@ class SparkJob:
             "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
         }
         command = [
-            str(Path(sysconfig.get_path("scripts")) / "spark-submit"), "--master", "local[2]", "--driver-memory", "1g",
+            *(["nice", "-n", str(niceness)] if niceness else []),
+            str(Path(sysconfig.get_path("scripts")) / "spark-submit"),
+            "--master", f"local[{cores}]", "--driver-memory", "1g",
             "--properties-file", str(root / "spark_jobs" / "spark-defaults.conf"),
             *[part for name, value in conf.items() for part in ("--conf", f"{name}={value}")],
             str(root / "spark_jobs" / job), *arguments,

@@ -26,6 +26,16 @@ FIGURES = {
     "lag_events_mean_first_half": ("lag, records, mean of the first half", ""),
     "lag_events_mean_second_half": ("… of the second half", "not growing"),
     "paced_job_peak_pss_mb": ("streaming job at that pace, peak memory (PSS), MB", "≤ 2,500"),
+    "backfilled_per_second": ("backfill of a day, archive to swap, events/s", "≥ 60,000"),
+    "stream_waited_seconds": ("… for which the stream waited, s", ""),
+    "archive_paced_records_per_second": ("archive beside the stream: paced traffic, records/s", "≥ 20,000"),
+    "archive_records_per_second": ("… its slowest run, records/s", "more than that"),
+    "archive_longest_run_seconds": ("… its longest run, every 10 minutes, s", "< 600"),
+    "archive_stream_lag_mean_first_half": ("… the stream's lag, records, mean of the first half", ""),
+    "archive_stream_lag_mean_second_half": ("… of the second half", "not growing"),
+    "commit_p99_ms_without_archive": ("Kafka time to commit at 1,000 records/s, p99, ms", ""),
+    "commit_p99_ms_with_archive": ("… with the archive every 10 minutes, ms", ""),
+    "commit_p99_ratio": ("… times as long", "≤ 1.5"),
 }
 
 
@@ -38,8 +48,10 @@ def bench(
     events: Annotated[int, typer.Option(help="visitors' events to catch up with")] = 3_000_000,
     seconds: Annotated[int, typer.Option(help="of paced traffic, after a minute of warm-up")] = 300,
     rate: Annotated[int, typer.Option(help="paced records/s")] = 5_200,
+    backfill_events: Annotated[int, typer.Option(help="of the day that is backfilled")] = 2_000_000,
+    long: Annotated[bool, typer.Option("--long", help="also the archive: 100 minutes, 60 GB of disk")] = False,
 ) -> None:
-    """Measure memory, producer, latency and catching up beside the running platform (about twenty minutes).
+    """Measure memory, producer, latency, backfill and catching up beside the running platform (about 25 minutes).
 
     The stream is measured in a database and a topic of its own, against a consumer written by hand and Bytewax, which
     must store the same; meanwhile the platform's own stream rests.
@@ -50,10 +62,15 @@ def bench(
     home = settings().home
     figures |= json.loads(_output(home, ["taskset", "-c", "0"], "produce.py"))
     figures |= json.loads(_output(home, [], "latency.py", "--rate", str(rate), "--seconds", str(seconds)))
+    figures |= json.loads(_output(home, [], "backfill.py", "--events", str(backfill_events)))
+    if long:
+        figures |= json.loads(_output(home, [], "archive.py"))
     table = Table(
         "figure", "measured", "goal", title=f"{os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB"
     )
     for key, (title, goal) in FIGURES.items():
+        if key not in figures:
+            continue
         value = figures[key]
         table.add_row(title, f"{value:,}" if isinstance(value, int | float) else str(value), goal)
     console.print(table)
