@@ -2,7 +2,7 @@
 -- Parameters: run_id (text).
 -- Grain: one row for each page path.
 -- Usage: clickstream_models, after scope/claim.sql and before the models that join it; one transaction. Adds what the
--- hours of model_hours show; the group is that of the last view. Idempotent.
+-- hours of model_hours show; the group is that of the last view, also when a backfill gave it another. Idempotent.
 set local time zone 'UTC';
 
 select pg_advisory_xact_lock(hashtextextended('clickstream.models', 0));

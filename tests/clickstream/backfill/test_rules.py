@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 from builders import encoded, event
+from sql_warehouse import MODELS, Warehouse
 from stream_shop import ROOT, TABLES, Shop, Start
 from waiting import wait_until
 
 DAY = date(2026, 6, 2)
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+KINDS = ["page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"]  # of each visit
+# What follows from accepted events alone, and not from when they came.
+FOLLOWING = sorted({*MODELS} - {"late_hourly", "reconciliation"})
+NOTES = ("model_changes", "changed_hours", "model_users", "model_hours", "funnel_days", "retention_weeks")
 
 
 def change_rules(into: Path) -> dict[str, str]:
@@ -42,15 +47,24 @@ def traffic() -> list[bytes]:
         agent = "Probe/1.0" if user % 10 == 3 else BROWSER
         page = f"https://shop.example/rare/{user}" if user % 10 == 4 else f"https://shop.example/p/{number % 5}"
         tag = "?utm_source=tooter&utm_medium=x" if user % 10 == 5 and number < 1_000 else ""
-        visits.append(encoded(event(number, number * 60, f"user-{user}", page_url=page + tag, user_agent=agent)))
+        kind = "page_view" if user % 3 else KINDS[number % 5]
+        more = {"product_id": f"p{user % 4}", "price": 9.5, "quantity": 2, "page_load_ms": 100 + number % 900}
+        visits.append(encoded(event(number, number * 60, f"user-{user}", kind, page_url=page + tag, user_agent=agent,
+                                    properties=more)))  # fmt: skip
     return visits
+
+
+def models(shop: Shop, run: str) -> dict[str, list[tuple[str]]]:
+    """Build what is noted as changed, as clickstream_models does; all rows of the models."""
+    Warehouse(shop.dsn, shop.writer).build(run)
+    return {name: shop.rows(f"select t::text from {name} as t order by 1") for name in FOLLOWING}
 
 
 @pytest.mark.timeout(600)
 def test_history_follows_the_rules(shop: Shop, start_job: Start, tmp_path: Path) -> None:
     shop.produce(traffic())
     shop.stream()
-    before = shop.tables()
+    before, models_before = shop.tables(), models(shop, "as streamed")
     assert shop.rows("select distinct channel from sessions where source = 'tooter'") == [("Unassigned",)]
     changed = change_rules(tmp_path / "include")
     job = start_job("backfill.py", "--day", str(DAY), "--and-changed", "1", environment=changed)
@@ -61,16 +75,22 @@ def test_history_follows_the_rules(shop: Shop, start_job: Start, tmp_path: Path)
     assert shop.differences(DAY - timedelta(days=1)).keys() >= {"events", "sessions", "page_minute"}
     after = shop.tables()
     same = {table for table in TABLES if after[table] == before[table]}
-    assert same == {"load_minute", "session_anomalies"}  # the traffic has neither
+    assert same == {"session_anomalies"}  # the traffic has none
     assert shop.rows("select distinct page_group from events where page_path like '/rare/%%'") == [("Rare",)]
     assert shop.rows("select distinct bot from events where user_agent like 'Probe%%'") == [("declared",)]
     assert shop.rows("select distinct channel from sessions where source = 'tooter'") == [("Organic Social",)]
+    models_after = models(shop, "after the backfill")
+    same = {name for name in FOLLOWING if models_after[name] == models_before[name]}
+    assert same == set()
 
     # The truth: the same topic streamed from its beginning by the changed rules.
     shop.execute("truncate " + ", ".join([*TABLES, "event_ids", "stream_slices", "dead_letters", "session_arrivals"]))
+    shop.execute("truncate " + ", ".join([*MODELS, *NOTES]))
     shop.execute("update stream_offsets set next_offset = 0")
     stream = start_job("stream.py", environment=changed)
     wait_until(
         lambda: shop.rows("select sum(read)::int from stream_slices") == [(2_000,)], "the stream", alive=stream.running
     )
+    stream.stop()
     assert shop.tables() == after
+    assert models(shop, "streamed again") == models_after
