@@ -81,7 +81,12 @@ def run(
             funnels = {name: funnels[name]}
         with status(f"{events.name} through {len(funnels)} funnels"), scratch(own_server or not answers()) as place:
             _tell(events, place.load(events))
-            found = [_Found.of(place, one, declared, by_day, users) for one, declared in funnels.items()]
+            found = []
+            for title, declared in funnels.items():
+                try:
+                    found.append(_Found.of(place, title, declared, by_day, users))
+                except psycopg.DataError as error:
+                    raise FunnelError(f"{file}: funnel {title}: PostgreSQL refuses it: {error}") from None
         if as_json:
             typer.echo(json.dumps([row for one in found for row in one.plain()], indent=2))
             return

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from clickstream.funnels.document import Entry, FunnelError, path_of, read_entries
+from clickstream.funnels.patterns import wrong_regex
 from clickstream.settings import settings
 
 MAX_STEPS = 12  # bits of clickstream.match_funnel
 _DURATION = re.compile(r"([1-9]\d{0,8}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+_LONGEST = 3_653 * 86_400
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Scalar = str | int | float | bool
@@ -124,7 +126,10 @@ def seconds(duration: str) -> int:
     found = _DURATION.fullmatch(duration)
     if not found:
         raise ValueError(f"{duration!r} is not like '14 days' or '30 minutes'")
-    return int(found[1]) * _SECONDS[found[2]]
+    long = int(found[1]) * _SECONDS[found[2]]
+    if long > _LONGEST:
+        raise ValueError(f"{duration!r} is more than 10 years")
+    return long
 
 
 def _funnel(entry: Entry) -> Funnel:
@@ -133,10 +138,24 @@ def _funnel(entry: Entry) -> Funnel:
     try:
         funnel = msgspec.convert(entry.value, Funnel)
     except msgspec.ValidationError as error:
-        raise entry.error(path_of(str(error)), str(error).replace(" - at `$`", "")) from None
+        raise entry.error(_where(entry, str(error)), str(error).replace(" - at `$`", "")) from None
     for path, what in _mistakes(funnel):
         raise entry.error(path, what)
     return funnel
+
+
+def _where(entry: Entry, message: str) -> str:
+    """The path of a message; msgspec names no property: it is the first that is no scalar or test."""
+    path = path_of(message)
+    before, unnamed, after = path.partition("[...]")
+    if not unnamed:
+        return path
+    for name, test in entry.at(before).items():
+        try:
+            msgspec.convert(test, Scalar | Test)
+        except msgspec.ValidationError:
+            return f"{before}.{name}{after}"
+    return before
 
 
 def _mistakes(funnel: Funnel) -> list[tuple[str, str]]:
@@ -208,11 +227,8 @@ def _of_predicate(predicate: Predicate) -> list[tuple[str, str]]:
         if isinstance(pattern, Pattern):
             if (pattern.glob is None) == (pattern.regex is None):
                 found.append((f".{name}", "takes either a glob or a regex"))
-            elif pattern.regex is not None:
-                try:
-                    re.compile(pattern.regex)
-                except re.error as error:
-                    found.append((f".{name}.regex", f"is no regular expression: {error}"))
+            elif pattern.regex is not None and (wrong := wrong_regex(pattern.regex)):
+                found.append((f".{name}.regex", wrong))
     for name, test in predicate.properties.items():
         if isinstance(test, Test) and test == Test():
             found.append((f".properties.{name}", "needs one of equals, in, exists, > and <"))

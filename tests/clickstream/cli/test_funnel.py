@@ -97,6 +97,14 @@ def test_days_and_users(platform_database: str, files: tuple[Path, Path]) -> Non
     ]  # fmt: skip
 
 
+def test_what_only_postgresql_refuses_names_the_funnel(platform_database: str, files: tuple[Path, Path]) -> None:
+    assert platform_database
+    files[0].write_text("odd: {scope: session, steps: [view_item, {page: {regex: 'a{5'}}]}\n")
+    result = call("run", *files)
+    assert result.exit_code == 2
+    assert f"{files[0]}: funnel odd: PostgreSQL refuses it: invalid regular expression" in result.stderr
+
+
 def test_tables_for_people(platform_database: str, files: tuple[Path, Path]) -> None:
     assert platform_database
     result = call("run", *files, "--users")
