@@ -151,6 +151,15 @@ class Warehouse:
                 cursor = connection.execute(statement, bound)
             return cursor.fetchall() if cursor.description else []
 
+    def explain(self, path: str, beginning: str, connection: psycopg.Connection) -> list[str]:
+        """The plan of a file's statement that has a line like `beginning`, as it runs after those before it."""
+        bound = {**self.parameters, "run_id": "run", "interval_start": NO_INTERVAL, "interval_end": NO_INTERVAL}
+        for statement in _statements(path):
+            if f"\n{beginning}" in f"\n{statement}":
+                return [line for (line,) in connection.execute(f"explain (analyze, timing off) {statement}", bound)]
+            connection.execute(statement, bound)
+        raise AssertionError(f"{path} has no statement {beginning}")
+
     def build(self, run_id: str = "run", start: datetime = NO_INTERVAL, end: datetime = NO_INTERVAL) -> None:
         """A whole run of clickstream_models; raises AssertionError where its gate would stop it."""
         for path in ("scope/claim.sql", *(f"{name}/query.sql" for name in MODELS)):

@@ -58,7 +58,8 @@ create temporary table funnel_ranges (
     begins timestamptz not null,
     ends timestamptz not null,
     first_day date not null,
-    last_day date not null
+    last_day date not null,
+    by_index boolean not null default false
 ) on commit drop;
 
 insert into funnel_ranges
@@ -87,6 +88,23 @@ inner join sessions
         and sessions.started_at < (funnel_scope.last_day + 1)::timestamptz
         and sessions.ended_at >= funnel_scope.first_day::timestamptz
 where %(scope)s = 'session' and sessions.bot is null and not sessions.quarantined;
+
+-- The longest ranges are looked up one by one in the index events_funnel, where it has all types: a few changed users
+-- cost a few look-ups, and one with an old late event does not make the others read its whole stretch. What is left is
+-- read in one go: looking up everybody would cost more.
+update funnel_ranges as ranges set by_index = true
+from (
+    select scope_id
+    from funnel_ranges
+    order by ends - begins desc
+    limit 2000
+) as longest
+where
+    ranges.scope_id = longest.scope_id
+    and %(types)s::text[] <@ array[
+        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info', 'purchase',
+        'sign_up', 'login'
+    ];
 
 analyze funnel_ranges;
 
@@ -152,9 +170,76 @@ cross join jsonb_to_recordset(funnel_rules.conditions) as conditions (name text,
 create temporary table funnel_built (like funnel_users) on commit drop;
 
 insert into funnel_built
-with marked as materialized (
+with funnel_read as (
     select
         ranges.scope_id,
+        own.*
+    from funnel_ranges as ranges
+    cross join
+        lateral (
+            -- Materialized: the planner must not join all ranges with all events instead. The list is the index's.
+            with looked_up as materialized (
+                select
+                    events.event_id,
+                    events.event_time,
+                    events.event_type,
+                    events.user_id,
+                    events.page_path,
+                    events.page_url,
+                    events.properties,
+                    events.device,
+                    events.browser
+                from events
+                where
+                    ranges.user_id = events.user_id
+                    and ranges.begins <= events.event_time
+                    and ranges.ends >= events.event_time
+                    and events.bot is null
+                    and events.event_type in (
+                        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info',
+                        'purchase', 'sign_up', 'login'
+                    )
+                    and events.event_type = any(%(types)s::text[])
+            )
+
+            select * from looked_up
+        ) as own
+    where ranges.by_index
+    union all
+    select
+        ranges.scope_id,
+        events.event_id,
+        events.event_time,
+        events.event_type,
+        events.user_id,
+        events.page_path,
+        events.page_url,
+        events.properties,
+        events.device,
+        events.browser
+    from funnel_ranges as ranges
+    inner join events
+        on
+            ranges.user_id = events.user_id
+            and ranges.begins <= events.event_time
+            and ranges.ends >= events.event_time
+    where
+        not ranges.by_index
+        and events.bot is null
+        and (%(types)s::text[] is null or events.event_type = any(%(types)s::text[]))
+        and events.event_time >= (
+            select min(begins) from funnel_ranges
+            where not by_index
+        )
+        and events.event_time <= (
+            select max(ends) from funnel_ranges
+            where not by_index
+        )
+),
+
+marked as materialized (
+    select
+        events.scope_id,
         events.event_time,
         events.event_id,
         events.device,
@@ -195,20 +280,11 @@ with marked as materialized (
                 )
             else 0
         end as marks
-    from funnel_ranges as ranges
-    inner join events
-        on
-            ranges.user_id = events.user_id
-            and ranges.begins <= events.event_time
-            and ranges.ends >= events.event_time
+    from funnel_read as events
     left join funnel_kinds as named on events.event_type = named.event_type
     inner join funnel_kinds as others on others.event_type is null
     where
-        events.bot is null
-        and (%(types)s::text[] is null or events.event_type = any(%(types)s::text[]))
-        and events.event_time >= (select min(begins) from funnel_ranges)
-        and events.event_time <= (select max(ends) from funnel_ranges)
-        and not exists (
+        not exists (
             select from funnel_left_out as left_out
             where
                 left_out.user_id = events.user_id
