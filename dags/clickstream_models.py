@@ -7,7 +7,7 @@ for the run's own data interval, then checks them.
 |---|---|
 | `claim` | takes what to build: changed, left by a failed run, or in the data interval |
 | `hours.…` | traffic, page loads, products, journeys and late arrivals of the hours; the pages that are known |
-| `days.…` | traffic, acquisition, pages, products, session sizes and bots of the days |
+| `days.…` | traffic, acquisition, pages, paths, products, session sizes and bots of the days |
 | `weeks.…` | who came in which week, and retention by cohort |
 | `funnels.…` | for each funnel who entered when, how far they got and how long it took, and the checks of that |
 | `reconciliation` | offsets read = accepted + duplicate + rejected, for each partition |
@@ -38,7 +38,10 @@ from clickstream_assets import DASHBOARDS, model
 from clickstream_sql import BoundSQLCheckOperator, build, check_columns, check_sessions, run_sql
 
 HOURS = ("traffic_hourly", "page_loads_hourly", "products_hourly", "journey_flows", "late_hourly")
-DAYS = ("traffic_daily", "acquisition_daily", "pages_daily", "products_daily", "session_sizes_daily", "bots_daily")
+DAYS = (
+    "traffic_daily", "acquisition_daily", "pages_daily", "paths_daily", "products_daily", "session_sizes_daily",
+    "bots_daily",
+)  # fmt: skip
 WEEKS = ("user_weeks", "retention_weekly")
 FUNNEL = ("funnel_users", "funnel_steps", "funnel_times")
 # The rows that a run built: one run is active at a time.

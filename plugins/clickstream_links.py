@@ -25,7 +25,7 @@ _DASHBOARDS = {
 # Tasks of clickstream_models whose tables another dashboard shows.
 _TASKS = {
     r"funnels\..*|funnel_alerts": "funnels",
-    r"hours\.journey_flows": "journeys",
+    r"hours\.journey_flows|days\.paths_daily": "journeys",
     r"weeks\..*|pages|(hours|days)\.(acquisition|pages|page_loads|products).*": "acquisition",
     r"claim|check.*|gate|release|reconciliation|hours\.late_hourly|days\.bots_daily": "trust",
 }

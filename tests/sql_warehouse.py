@@ -40,7 +40,8 @@ AGENTS = {
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 HOURS = ("traffic_hourly", "pages", "page_loads_hourly", "products_hourly", "late_hourly", "journey_flows")
 DAYS = (
-    "traffic_daily", "acquisition_daily", "pages_daily", "products_daily", "session_sizes_daily", "bots_daily",
+    "traffic_daily", "acquisition_daily", "pages_daily", "paths_daily", "products_daily", "session_sizes_daily",
+    "bots_daily",
 )  # fmt: skip
 WEEKS = ("user_weeks", "retention_weekly")
 FUNNEL = ("funnel_users", "funnel_steps", "funnel_times")

@@ -141,7 +141,15 @@ def test_models(loaded: dict) -> None:
     assert dag["max_active_runs"] == 1
     sql, connection = "SQLExecuteQueryOperator", "clickstream_postgres"
     hours = ["journey_flows", "late_hourly", "page_loads_hourly", "products_hourly", "traffic_hourly"]
-    days = ["acquisition_daily", "bots_daily", "pages_daily", "products_daily", "session_sizes_daily", "traffic_daily"]
+    days = [
+        "acquisition_daily",
+        "bots_daily",
+        "pages_daily",
+        "paths_daily",
+        "products_daily",
+        "session_sizes_daily",
+        "traffic_daily",
+    ]
     funnels = ["campaign_to_sign_up", "checkout", "purchase", "search_to_purchase"]
     columns = ["check_late_hourly", "check_pages_daily", "check_retention_weekly", "check_traffic_daily"]
     begin = ["pages", "reconciliation", "weeks.user_weeks"]

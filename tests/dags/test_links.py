@@ -74,6 +74,7 @@ def test_every_slug_and_filter_is_in_the_bundle() -> None:
         ("clickstream_models", "hours.traffic_hourly", "clickstream-sessions"),
         ("clickstream_models", "hours.products_hourly", "clickstream-acquisition"),
         ("clickstream_models", "hours.journey_flows", "clickstream-journeys"),
+        ("clickstream_models", "days.paths_daily", "clickstream-journeys"),
         ("clickstream_models", "days.bots_daily", "clickstream-trust"),
         ("clickstream_models", "weeks.retention_weekly", "clickstream-acquisition"),
         ("clickstream_models", "funnels.purchase.build", "clickstream-funnels"),

@@ -32,6 +32,7 @@ FAIL = {
     "page_loads_hourly: loads = minute counts",
     "pages_daily: views = those of the day",
     "pages_daily: entrances = exits",
+    "paths_daily: every session with a page has a path",
     "products_hourly: no more than happened",
     "products_daily: days = sums of their hours",
     "journey_flows: links in = links out",
@@ -79,7 +80,7 @@ def check(warehouse: Warehouse, within: psycopg.Connection | None = None) -> tup
 
 
 def test_all_pass_and_are_kept(built: Warehouse) -> None:
-    assert check(built) == (True, "31 checks, 0 failed")
+    assert check(built) == (True, "32 checks, 0 failed")
     kept = built.rows("select check_name, severity from clickstream.check_results where passed")
     assert set(kept) == {(name, "fail") for name in FAIL} | {(name, "warn") for name in WARN}
 
@@ -88,8 +89,8 @@ def test_checking_again_replaces_the_results(built: Warehouse) -> None:
     built.execute("update clickstream.traffic_minute set events = events + 1")
     assert not check(built)[0]
     built.execute("update clickstream.traffic_minute set events = events - 1")
-    assert check(built) == (True, "31 checks, 0 failed")
-    assert built.rows("select count(*) from clickstream.check_results") == [(31,)]
+    assert check(built) == (True, "32 checks, 0 failed")
+    assert built.rows("select count(*) from clickstream.check_results") == [(32,)]
 
 
 # What is damaged, and the check that must name it; others may fail beside it.
@@ -107,6 +108,7 @@ DAMAGE = {
     "delete from page_loads_hourly": "page_loads_hourly: loads = minute counts",
     "update pages_daily set views = views + 1": "pages_daily: views = those of the day",
     "update pages_daily set exits = exits + 1": "pages_daily: entrances = exits",
+    "delete from paths_daily": "paths_daily: every session with a page has a path",
     "update products_hourly set purchases = 1": "products_hourly: no more than happened",
     "delete from products_daily": "products_daily: days = sums of their hours",
     "delete from journey_flows where step = 2": "journey_flows: links in = links out",
@@ -163,7 +165,7 @@ def test_a_warning_alone_does_not_stop_the_run(built: Warehouse) -> None:
     passed, summary = check(built)
     assert passed
     assert summary.startswith(
-        "31 checks, 1 failed; warn - journey_flows: forward flows = journey_links: 4 links differ"
+        "32 checks, 1 failed; warn - journey_flows: forward flows = journey_links: 4 links differ"
     )
 
 
