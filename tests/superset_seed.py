@@ -1,6 +1,7 @@
 """Known rows for the dashboard: what each chart has to show follows from them."""
 
 import json
+import re
 import uuid
 
 import psycopg
@@ -56,13 +57,20 @@ def seed_live(client: redis.Redis, active: int = 7) -> None:
     performance = {"events_per_second": 49.8, "lag_events": 3, "latency_p95_ms": 1240, "page_load_p75_ms": 1900}
     client.hset("live:performance", mapping=performance)
     for minute, events in (("12:00", 100), ("12:01", 120), ("12:02", 5)):
-        figures = {"events": events, "page_views": events // 2, "purchases": 1, "revenue": 10.0}
+        figures = {
+            "events": events, "page_views": events // 2, "purchases": 1, "revenue": 10.0, "active_users": events // 10
+        }  # fmt: skip
         client.hset("live:series", f"2026-06-01T{minute}:00Z", json.dumps(figures))
+    anomaly = {"metric": "events", "minute": "2026-06-01T12:01:00Z", "value": 120, "expected": 90, "score": 4.5}
+    other = {"metric": "revenue", "minute": "2026-06-01T12:00:00Z", "reason": "why"}
+    client.set("live:anomalies", json.dumps([{**anomaly, "reason": HOSTILE_PAGE}, {**anomaly, **other}]))
 
 
 def seed_models(writer_dsn: str) -> None:
-    """A row or two in every table that the dashboards beside the live one read, all of yesterday."""
+    """A row or two in every table that the dashboards beside the live one read, all of yesterday; no others."""
+    tables = ", ".join(sorted(set(re.findall(r"insert into (clickstream\.\w+)", _MODELS))))
     with psycopg.connect(writer_dsn) as connection:
+        connection.execute(f"truncate {tables}")
         for statement in _MODELS.split(";"):
             connection.execute(statement.replace("HOSTILE", HOSTILE_PAGE.replace("'", "''")))
 
@@ -80,7 +88,16 @@ insert into clickstream.journey_links values
     (current_date - 1, 1, 'Home', 'HOSTILE', 3), (current_date - 1, 1, 'Home', '(exit)', 2),
     (current_date - 1, 2, 'HOSTILE', '(exit)', 3);
 insert into clickstream.journey_flows values
-    (date_trunc('hour', now() - interval '1 day'), 'backward', 'Home', 1, '(entrance)', 'Home', 5);
+    (date_trunc('hour', now() - interval '1 day'), 'backward', 'Home', 1, '(entrance)', 'Home', 5),
+    (date_trunc('hour', now() - interval '1 day'), 'forward', 'HOSTILE', 1, 'HOSTILE', '(exit)', 4);
+insert into clickstream.pages (page_path, page_group, last_viewed_at) values ('HOSTILE', 'Other', now());
+insert into clickstream.paths_daily (day, path, goes_on, sessions, converted, revenue_e4) values
+    (current_date - 1, '{Home,Cart}', false, 6, 1, 100000), (current_date - 1, array['HOSTILE'], true, 4, 0, 0);
+insert into clickstream.backfill_runs (topic, day, vector, swapped_at, events, sessions, differences) values
+    ('clickstream.events', current_date - 2, '{}', now(), 9, 3, '{"events": 1, "sessions": 0}'),
+    ('clickstream.events', current_date - 1, '{}', now(), 9, 3, '{"events": 0, "sessions": 2}');
+insert into clickstream.backfill_diffs
+select max(run), 'sessions', '{"session_id": "HOSTILE"}', '{"engaged": false}', null from clickstream.backfill_runs;
 insert into clickstream.acquisition_daily (
     day, touch, channel, source, medium, campaign, sessions, users, engaged, converted, revenue_e4
 ) select current_date - 1, touch, 'Organic Search', 'google', 'organic', 'HOSTILE', 5, 4, 3, 1, 250000

@@ -111,7 +111,7 @@ def spark(layout: Layout) -> dict[str, str]:
 
 
 def superset(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> dict[str, str]:
-    """All that Superset may know: its own database, the reader, the live view."""
+    """All that Superset may know: its own database, the reader, the live view, where Airflow shows its runs."""
     server = f"{LOOPBACK}:{layout.ports['POSTGRES']}"
     reader = f"clickstream_reader:{secrets['clickstream_reader']}"
     return {
@@ -123,6 +123,7 @@ def superset(layout: Layout, secrets: Mapping[str, str], servers: Servers) -> di
         "SUPERSET_ADMIN_USER": SUPERSET_USER,
         "SUPERSET_ADMIN_PASSWORD": secrets["superset_admin"],
         "SUPERSET_URL": f"http://{LOOPBACK}:{layout.ports['SUPERSET']}",
+        "CLICKSTREAM_AIRFLOW_URL": f"http://{LOOPBACK}:{layout.ports['AIRFLOW']}",
         "CLICKSTREAM_REDIS_URL": servers.redis.url(),
     }
 

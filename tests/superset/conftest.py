@@ -40,6 +40,7 @@ def superset_setup(
         "SUPERSET_METADATA_URI": f"postgresql+psycopg2://superset:test-superset@{server}/superset",
         "SUPERSET_READER_URI": f"postgresql+psycopg2://{READER}:{passwords[READER]}@{server}/{WAREHOUSE}",
         "CLICKSTREAM_REDIS_URL": redis_server.url(),
+        "CLICKSTREAM_AIRFLOW_URL": "http://airflow.example:8080",
     }
     metadata_dsn = postgres.dsn("superset", "superset", "test-superset")
     writer_dsn = postgres.dsn(WAREHOUSE, WRITER, passwords[WRITER])

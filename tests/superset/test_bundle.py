@@ -1,5 +1,7 @@
 """The bundle's files: complete, linked, without secrets; and what is refused, with the file's name."""
 
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,14 @@ import yaml
 from clickstream_superset.bundle import BundleError, fingerprint, read_bundle, removed
 
 BUNDLE = Path(__file__).parents[2] / "include" / "superset" / "bundle"
-READER = {"SUPERSET_READER_URI": "postgresql+psycopg2://clickstream_reader:a-secret@db.example/clickstream"}
+READER = {
+    "SUPERSET_READER_URI": "postgresql+psycopg2://clickstream_reader:a-secret@db.example/clickstream",
+    "CLICKSTREAM_AIRFLOW_URL": "https://airflow.example",
+}
+DAG_RUNS = re.compile(r"\[(clickstream_\w+)\]\(https://airflow\.example/dags/\1/runs\)")
 
 
+@cache
 def documents(kind: str) -> dict[str, dict[str, Any]]:
     return {path.stem: yaml.safe_load(path.read_text()) for path in (BUNDLE / kind).rglob("*.yaml")}
 
@@ -37,10 +44,92 @@ def test_every_chart_is_on_a_dashboard_and_says_what_it_shows() -> None:
     assert [name for name, chart in charts.items() if len(chart["description"]) < 30] == []
 
 
-def test_every_chart_is_in_the_docs() -> None:
-    told = (BUNDLE.parents[2] / "docs" / "dashboards.md").read_text()
-    titles = {chart["slice_name"] for chart in documents("charts").values()}
-    assert {title for title in titles if f"| {title.partition(',')[0]}" not in told} == set()
+def charts_of(dashboard: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """A dashboard's charts by the number that its filters know them by, each with its dataset under `dataset`."""
+    charts = {chart["uuid"]: chart for chart in documents("charts").values()}
+    datasets = {dataset["uuid"]: dataset for dataset in documents("datasets").values()}
+    shown = [
+        node["meta"]
+        for node in dashboard["position"].values()
+        if isinstance(node, dict) and "uuid" in node.get("meta", {})
+    ]
+    return {
+        meta["chartId"]: {**charts[meta["uuid"]], "dataset": datasets[charts[meta["uuid"]]["dataset_uuid"]]}
+        for meta in shown
+    }
+
+
+def test_the_docs_tell_of_every_chart_and_of_no_other() -> None:
+    told: dict[str, set[tuple[str, str]]] = {}
+    for section in (BUNDLE.parents[2] / "docs" / "dashboards.md").read_text().split("\n## ")[1:]:
+        rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `(\w+)` \|$", section, re.MULTILINE)
+        told |= {section.partition("\n")[0]: set(rows)} if "/superset/dashboard/" in section else {}
+    assert told == {
+        dashboard["dashboard_title"]: {
+            (chart["slice_name"], chart["dataset"]["table_name"]) for chart in charts_of(dashboard).values()
+        }
+        for dashboard in documents("dashboards").values()
+    }
+
+
+def test_every_axis_says_what_it_measures() -> None:
+    axes = {
+        name: (chart["params"].get("x_axis_title"), chart["params"].get("y_axis_title"))
+        for name, chart in documents("charts").items()
+        if chart["viz_type"].startswith("echarts_") or chart["viz_type"] == "mixed_timeseries"
+    }
+    assert len(axes) >= 15
+    assert {name for name, titles in axes.items() if not all(titles)} == set()
+
+
+@pytest.mark.parametrize("name", documents("dashboards"))
+def test_a_filter_holds_for_the_charts_that_have_its_column_and_names_the_others(name: str) -> None:
+    dashboard = documents("dashboards")[name]
+    charts = charts_of(dashboard)
+    for filter_ in dashboard["metadata"]["native_filter_configuration"]:
+        out = set(filter_["scope"]["excluded"])
+        inside = [charts[number] for number in charts if number not in out]
+        assert inside, filter_["name"]
+        for column in (target["column"]["name"] for target in filter_["targets"] if target):
+            without = [
+                c["slice_name"] for c in inside if column not in {x["column_name"] for x in c["dataset"]["columns"]}
+            ]
+            assert without == [], filter_["name"]
+        if filter_["filterType"] == "filter_time":
+            assert [c["slice_name"] for c in inside if not has_range(c)] == []
+        if out:
+            assert "Holds for" in filter_["description"] or all(
+                charts[number]["slice_name"] in filter_["description"] for number in out
+            )
+
+
+def has_range(chart: dict[str, Any]) -> bool:
+    """Whether a time filter can move the chart."""
+    return any(condition["operator"] == "TEMPORAL_RANGE" for condition in chart["params"]["adhoc_filters"])
+
+
+def test_each_dashboard_leads_to_the_others_and_to_the_runs_behind_it_and_says_what_to_do_when_empty() -> None:
+    bundle = read_bundle(BUNDLE, READER)
+    slugs = {dashboard["slug"] for dashboard in documents("dashboards").values()}
+    for name, dashboard in documents("dashboards").items():
+        position = yaml.safe_load(bundle.contents[f"dashboards/{name}.yaml"])["position"]
+        code = position["MARKDOWN-links"]["meta"]["code"]
+        assert set(re.findall(r"/superset/dashboard/([\w-]+)/", code)) == slugs - {dashboard["slug"]}
+        made, nothing = code.split("Made by: ")[1].split("Nothing here? ")
+        assert {"clickstream_models", "clickstream_stream"} <= set(DAG_RUNS.findall(made))
+        assert set(DAG_RUNS.findall(code)) <= {path.stem for path in (BUNDLE.parents[2] / "dags").glob("*.py")}
+        assert len(nothing) > 40
+
+
+def test_what_is_built_every_five_minutes_is_cached_for_a_minute() -> None:
+    seconds = {
+        path.stem: (path.parent.name, yaml.safe_load(path.read_text()).get("cache_timeout"))
+        for path in BUNDLE.rglob("datasets/*/*")
+    }
+    assert {name for name, (place, cached) in seconds.items() if place == "live" and cached is not None} == set()
+    near = {name for name, (place, cached) in seconds.items() if place == "warehouse" and cached != 60}
+    assert near == {"latest_sessions", "sessions", "freshness", "checks_latest"}
+    assert {seconds[name][1] for name in near} == {5}
 
 
 def test_no_table_renders_html_and_no_database_allows_writing() -> None:

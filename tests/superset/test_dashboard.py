@@ -1,25 +1,19 @@
 """The dashboard in a real browser: every chart's figures as its page asks for them, what is seen, what moves."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 import redis
 import yaml
-from playwright.sync_api import Page, Response, expect, sync_playwright
+from playwright.sync_api import expect
 
 from local.redis import Redis
+from superset_browser import Dashboard, browsing
 from superset_seed import HOSTILE_PAGE, seed_live, seed_models, seed_warehouse
 from superset_server import ROOT, Superset
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 NOON_MS = 1_780_315_200_000  # 2026-06-01T12:00:00Z
 FIGURES: dict[str, list[dict[str, Any]]] = {
     "Active users now": [{"active_users_5m": 7}],
@@ -33,6 +27,15 @@ FIGURES: dict[str, list[dict[str, Any]]] = {
     "Events and page views per minute": [
         {"minute": NOON_MS, "events": 100, "page_views": 50},
         {"minute": NOON_MS + 60_000, "events": 120, "page_views": 60},
+        {"minute": NOON_MS + 60_000, "unusual_events": 120},
+    ],
+    "Active users per minute": [
+        {"minute": NOON_MS, "active_users": 10},
+        {"minute": NOON_MS + 60_000, "active_users": 12},
+    ],
+    "Anomalies of the last 24 hours": [
+        {"metric": "events", "value": 120, "expected": 90, "score": 4.5, "reason": HOSTILE_PAGE},
+        {"metric": "revenue", "value": 120, "expected": 90, "score": 4.5, "reason": "why"},
     ],
     "Most viewed pages": [
         {"page_path": "/", "views": 300},
@@ -57,63 +60,14 @@ FIGURES: dict[str, list[dict[str, Any]]] = {
         {"referrer_medium": "search", "desktop": 1, "mobile": 1},
     ],
     "Latest sessions": [
-        {"visitor": "ann", "source": "search", "device": "desktop", "entry_page": "/", "last_page": "/cart",
+        {"visitor": "ann", "referrer_medium": "search", "device": "desktop", "entry_page": "/", "last_page": "/cart",
          "page_views": 4, "length_ms": 95_000, "purchase": "yes", "revenue": 25},
-        {"visitor": "bob", "source": "direct", "device": "mobile", "entry_page": HOSTILE_PAGE, "last_page": "/cart",
-         "page_views": 1, "length_ms": 0, "purchase": "", "revenue": 0},
-        {"visitor": "cid", "source": "search", "device": "mobile", "entry_page": "/", "last_page": "/cart",
+        {"visitor": "bob", "referrer_medium": "direct", "device": "mobile", "entry_page": HOSTILE_PAGE,
+         "last_page": "/cart", "page_views": 1, "length_ms": 0, "purchase": "", "revenue": 0},
+        {"visitor": "cid", "referrer_medium": "search", "device": "mobile", "entry_page": "/", "last_page": "/cart",
          "page_views": 2, "length_ms": 30_000, "purchase": "", "revenue": 0},
     ],
 }  # fmt: skip
-
-
-class Dashboard:
-    """The open dashboard and what its charts were sent: chart title → rows of the last answer."""
-
-    def __init__(self, page: Page, superset: Superset) -> None:
-        self.page = page
-        self.rows: dict[str, list[dict[str, Any]]] = {}
-        self.failures: list[str] = []
-        self.outside: list[str] = []
-        self._titles: dict[int, str] = {}
-        self._url = superset.url
-        page.on("response", self._answered)
-        page.on("requestfinished", lambda request: self._finished(request.url))
-        # Superset's usage log, posted before the login and answered after it, would set back the old session's cookie.
-        page.route("**/superset/log/**", lambda route: route.abort())
-        page.goto(f"{superset.url}/login/")
-        page.locator("#username, input[name=username]").first.fill("admin")
-        page.locator("#password, input[name=password]").first.fill(superset.password)
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: "/login" not in url)
-        charts = page.request.get(f"{superset.url}/api/v1/chart/?q=(page_size:100)").json()["result"]
-        self._titles = {chart["id"]: chart["slice_name"] for chart in charts}
-
-    def open(self, slug: str, titles: set[str]) -> None:
-        """Open a dashboard and wait until every chart has had its answer and shows no spinner."""
-        with self.page.expect_response(lambda _: titles <= set(self.rows) or self.failures != [], timeout=120_000):
-            self.page.goto(f"{self._url}/superset/dashboard/{slug}/")
-        expect(self.page.locator(".dashboard-component-chart-holder .loading")).to_have_count(0, timeout=60_000)
-
-    def card(self, title: str) -> Any:
-        """The part of the page that shows a chart."""
-        exact = self.page.get_by_text(title, exact=True)
-        return self.page.locator(".dashboard-component-chart-holder").filter(has=exact)
-
-    def _answered(self, response: Response) -> None:
-        address = urlsplit(response.url)
-        if address.path != "/api/v1/chart/data":
-            return
-        if not response.ok:
-            self.failures.append(f"{response.status} {response.text()[:500]}")
-            return
-        asked = parse_qs(address.query).get("form_data")
-        if asked:  # else it is a filter that asks for its values
-            self.rows[self._titles[json.loads(asked[0])["slice_id"]]] = response.json()["result"][0]["data"]
-
-    def _finished(self, url: str) -> None:
-        if not url.startswith((self._url, "data:", "blob:")):
-            self.outside.append(url)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +76,10 @@ def dashboard(superset: Superset, redis_server: Redis) -> Iterator[Dashboard]:
     seed_warehouse(superset.writer_dsn)
     with (
         redis.Redis.from_url(redis_server.url()) as client,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+        browsing(superset, height=2200) as opened,
     ):
         client.flushall()
         seed_live(client)
-        page = browser.new_page(viewport={"width": 1440, "height": 1300})
-        opened = Dashboard(page, superset)
         opened.open("clickstream-live", set(FIGURES))
         yield opened
 
@@ -164,7 +115,7 @@ def test_what_a_person_reads(dashboard: Dashboard, title: str, shown: str) -> No
     expect(dashboard.card(title).get_by_text(shown, exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("title", ["Most viewed pages", "Latest sessions"])
+@pytest.mark.parametrize("title", ["Most viewed pages", "Latest sessions", "Anomalies of the last 24 hours"])
 def test_hostile_text_does_nothing(dashboard: Dashboard, title: str) -> None:
     # Superset's tables show such text without its tags.
     expect(dashboard.card(title).get_by_text("/document.title='owned'", exact=True)).to_be_visible()

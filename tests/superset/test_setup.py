@@ -52,7 +52,7 @@ def test_objects_that_leave_the_bundle_disappear_and_forced_imports_double_nothi
     larger = tmp_path / "bundle"
     shutil.copytree(BUNDLE, larger)
     for name, new in {
-        "datasets/live/live_pages": {"table_name": "live_anomalies"},
+        "datasets/live/live_pages": {"table_name": "live_lag"},
         "charts/revenue": {"slice_name": "Soon gone"},
         "dashboards/clickstream_live": {"slug": "soon-gone"},
     }.items():
@@ -62,7 +62,7 @@ def test_objects_that_leave_the_bundle_disappear_and_forced_imports_double_nothi
     assert superset.setup("--bundle", str(larger)).returncode == 0
     assert superset.objects() == {
         **OBJECTS,
-        "tables": sorted([*OBJECTS["tables"], "live_anomalies"]),
+        "tables": sorted([*OBJECTS["tables"], "live_lag"]),
         "slices": sorted([*OBJECTS["slices"], "Soon gone"]),
         "dashboards": sorted([*OBJECTS["dashboards"], "soon-gone"]),
     }
@@ -72,7 +72,7 @@ def test_objects_that_leave_the_bundle_disappear_and_forced_imports_double_nothi
     assert {line for line in back.stdout.splitlines() if "superset:   " in line} == {
         "superset:   removed dashboard Clickstream live",
         "superset:   removed chart Soon gone",
-        "superset:   removed dataset live_anomalies",
+        "superset:   removed dataset live_lag",
     }
 
 

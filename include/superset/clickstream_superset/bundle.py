@@ -1,8 +1,9 @@
 """The dashboards as YAML files: reading them, filling in addresses, and telling whether anything has changed.
 
 A bundle is a directory as Superset exports one (type `assets`): ``metadata.yaml``, ``databases/``, ``datasets/``,
-``charts/``, ``dashboards/``, linked by uuid. A database's ``sqlalchemy_uri`` may be ``${NAME}``: it is taken from the
-environment, so that no password is in the bundle. Nothing here talks to a server.
+``charts/``, ``dashboards/``, linked by uuid. A database's ``sqlalchemy_uri`` and the texts on a dashboard may hold
+``${NAME}``: it is taken from the environment, so that no password and no address is in the bundle. Nothing here talks
+to a server.
 """
 
 import hashlib
@@ -45,6 +46,8 @@ def read_bundle(directory: Path, environment: Mapping[str, str]) -> Bundle:
             objects[kind][uuid] = document
         if kind == "databases":
             document["sqlalchemy_uri"] = _filled(str(document.get("sqlalchemy_uri", "")), name, environment)
+        for node in _nodes(document, "MARKDOWN") if kind == "dashboards" else ():
+            node["meta"]["code"] = _filled(node["meta"]["code"], name, environment)
         contents[name] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     if "metadata.yaml" not in contents:
         raise BundleError(f"{directory} holds no metadata.yaml: it is not a bundle")
@@ -92,10 +95,12 @@ def _check_links(objects: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
         if chart.get("dataset_uuid") not in objects["datasets"]:
             raise BundleError(f"chart {chart.get('slice_name')}: its dataset_uuid is not in the bundle")
     for dashboard in objects["dashboards"].values():
-        shown = [node["meta"]["uuid"] for node in dashboard.get("position", {}).values() if _is_chart(node)]
+        shown = [node["meta"]["uuid"] for node in _nodes(dashboard, "CHART")]
         if missing := [uuid for uuid in shown if uuid not in objects["charts"]]:
             raise BundleError(f"dashboard {dashboard.get('dashboard_title')} shows charts that do not exist: {missing}")
 
 
-def _is_chart(node: Any) -> bool:
-    return isinstance(node, dict) and node.get("type") == "CHART"
+def _nodes(dashboard: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """What a dashboard shows of a kind."""
+    nodes = dashboard.get("position", {}).values()
+    return [node for node in nodes if isinstance(node, dict) and node.get("type") == kind]

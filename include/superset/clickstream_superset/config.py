@@ -1,7 +1,7 @@
 """Superset's configuration. Addresses and secrets come from the environment; nothing else is read from outside.
 
 Required: ``SUPERSET_SECRET_KEY`` and ``SUPERSET_METADATA_URI`` (an SQLAlchemy URL). ``SUPERSET_READER_URI`` is read by
-``clickstream_superset.setup``, ``CLICKSTREAM_REDIS_URL`` by the live dialect.
+``clickstream_superset.setup``, as is ``CLICKSTREAM_AIRFLOW_URL``; ``CLICKSTREAM_REDIS_URL`` by the live dialect.
 """
 
 import os
@@ -43,7 +43,8 @@ FEATURE_FLAGS = {
     "DASHBOARD_VIRTUALIZATION": False,  # charts below the fold load at once, and screenshots are complete
     "DRILL_BY": True,
     "DRILL_TO_DETAIL": True,
-    "ENABLE_TEMPLATE_PROCESSING": False,
+    # The SQL of the journeys takes the filters into the function that it calls (`where_in` quotes what is chosen).
+    "ENABLE_TEMPLATE_PROCESSING": True,
     "ESCAPE_MARKDOWN_HTML": True,
 }
 
