@@ -1,5 +1,5 @@
 -- The paths that sessions took (sql/models/paths_daily).
--- depends: 0010.erasure
+-- depends: 0012.tombstone_key
 -- Run by: clickstream db migrate (role clickstream_owner).
 
 create table clickstream.paths_daily (
