@@ -44,12 +44,11 @@ DAYS = (
 )  # fmt: skip
 WEEKS = ("user_weeks", "retention_weekly")
 FUNNEL = ("funnel_users", "funnel_steps", "funnel_times")
-# The rows that a run built: one run is active at a time.
+# The rows that a run built, by the first column of a table's key: one run is active at a time.
 BUILT = {
-    "late_hourly": "hour in (select hour from clickstream.model_hours)",
-    "traffic_daily": "day in (select day from clickstream.model_days)",
-    "pages_daily": "day in (select day from clickstream.model_days)",
-    "retention_weekly": "week in (select week from clickstream.retention_weeks)",
+    "hour": "hour in (select hour from clickstream.model_hours)",
+    "day": "day in (select day from clickstream.model_days)",
+    "week": "week in (select week from clickstream.retention_weeks)",
 }
 # A run that was triggered by hand without a date has no data interval: it builds what changed.
 RUN = {

@@ -10,7 +10,7 @@ from airflow.providers.common.sql.operators.sql import (
     SQLTableCheckOperator,
 )
 
-from clickstream.models import column_checks
+from clickstream.models import column_checks, read_models
 from clickstream_assets import lineage
 
 
@@ -56,13 +56,17 @@ def check_sessions(start: str, end: str) -> SQLTableCheckOperator:
 
 
 def check_columns(built: Mapping[str, str]) -> list[SQLColumnCheckOperator]:
-    """The ranges that schema.yaml gives for columns; `built`: model → the condition of the rows to look at."""
+    """The ranges that schema.yaml gives for columns, for each model that has some.
+
+    `built`: hour, day or week, as the first such column of a model → the condition of the rows to look at.
+    """
     return [
         SQLColumnCheckOperator(
             task_id=f"check_{name}",
             table=f"clickstream.{name}",
             column_mapping=column_checks(name),
-            partition_clause=rows,
+            partition_clause=next(built[column] for column in model.columns if column in built),
         )
-        for name, rows in built.items()
+        for name, model in read_models().items()
+        if model.checks
     ]

@@ -11,6 +11,12 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def _home() -> Path:
+    """The directory that the process is in where that is a checkout, else the checkout that the package lies in."""
+    own = Path(__file__).resolve().parents[2]
+    return Path() if Path("sql", "schema").is_dir() or not (own / "sql" / "schema").is_dir() else own
+
+
 class Settings(BaseSettings):
     """Addresses, topic and rules. Each field is ``CLICKSTREAM_<NAME>`` in the environment."""
 
@@ -34,7 +40,7 @@ class Settings(BaseSettings):
     # The key of the hash that stands for an address in replayed logs; never stored beside the data.
     user_hash_key: SecretStr = SecretStr("")
 
-    home: Path = Field(default=Path(), description="the checkout: sql/ and spark_jobs/ are found below it")
+    home: Path = Field(default_factory=_home, description="the checkout: sql/ and spark_jobs/ are found below it")
     state_dir: Path = Field(default=Path(".local"), description="spool, checkpoints and ledgers of the generator")
 
     archive: str = Field(default="", description="folder or URI of the Delta archive; none: `archive` in the state_dir")

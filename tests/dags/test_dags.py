@@ -151,7 +151,9 @@ def test_models(loaded: dict) -> None:
         "traffic_daily",
     ]
     funnels = ["campaign_to_sign_up", "checkout", "purchase", "search_to_purchase"]
-    columns = ["check_late_hourly", "check_pages_daily", "check_retention_weekly", "check_traffic_daily"]
+    schemas = (ROOT / "sql" / "models").glob("*/schema.yaml")
+    columns = [f"check_{file.parent.name}" for file in schemas if "\nchecks:" in file.read_text()]
+    assert len(columns) == 7
     begin = ["pages", "reconciliation", "weeks.user_weeks"]
     assert dag["tasks"] == {
         "claim": [sql, sorted([*(f"funnels.{name}.build" for name in funnels), *begin]), connection],

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from builders import encoded, event
 from clickstream.cli import app
-from clickstream.settings import settings
+from clickstream.settings import Settings, settings
 from waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +95,15 @@ def test_days_and_users(platform_database: str, files: tuple[Path, Path]) -> Non
         }
         for user, end in (("ann", "2026-06-01T12:01:00.000Z"), ("bob", "2026-06-01T12:50:00.000Z"))
     ]  # fmt: skip
+
+
+def test_outside_of_the_checkout(files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLICKSTREAM_HOME")
+    assert Settings().home == ROOT
+    monkeypatch.chdir(ROOT)
+    assert Settings().home == Path()
 
 
 def test_what_only_postgresql_refuses_names_the_funnel(platform_database: str, files: tuple[Path, Path]) -> None:
