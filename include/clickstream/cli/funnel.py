@@ -109,9 +109,12 @@ class _Found(NamedTuple):
         return cls(name, steps, place.times(name), place.users(name) if users else [])
 
     def plain(self) -> list[dict[str, Any]]:
-        """As `--json` prints them: the steps, then the users."""
-        steps = [{"funnel": self.name, **row, "name": row["step_name"]} for row in self.steps]
-        rows = [*steps, *self.users]
+        """As `--json` prints them, each with its kind: the steps, the classes of the times to convert, the users."""
+        rows = [
+            *({"kind": "step", "funnel": self.name, **row, "name": row["step_name"]} for row in self.steps),
+            *({"kind": "time_to_convert", "funnel": self.name, **row} for row in self.times),
+            *({"kind": "user", **row} for row in self.users),
+        ]
         return [{key: _json_value(value) for key, value in row.items() if key != "step_name"} for row in rows]
 
 

@@ -60,7 +60,7 @@ def steps(name: str, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [
         (row["step"], row["name"], row["users"], row["share_of_first"], row["first_median_seconds"])
         for row in rows
-        if row["funnel"] == name and row["breakdown"] == "(all)"
+        if row["kind"] == "step" and row["funnel"] == name and row["breakdown"] == "(all)"
     ]
 
 
@@ -72,8 +72,11 @@ def test_json_on_the_platforms_postgresql(platform_database: str, files: tuple[P
     rows = json.loads(result.stdout)
     assert steps("buy", rows) == [(1, "view_item", 2, 1.0, None), (2, "purchase", 2, 1.0, 1_530.0)]
     assert steps("visit", rows) == [(1, "view_item", 2, 1.0, None), (2, "purchase", 1, 0.5, 60.0)]
+    assert [row for row in rows if row["kind"] == "time_to_convert" and row["funnel"] == "visit"] == [
+        {"kind": "time_to_convert", "funnel": "visit", "at_least": "00:01:00", "below": "00:02:00", "users": 1}
+    ]
     assert list(rows[0]) == [
-        "funnel", "breakdown", "value", "step", "users", "share_of_previous", "share_of_first",
+        "kind", "funnel", "breakdown", "value", "step", "users", "share_of_previous", "share_of_first",
         "previous_p25_seconds", "previous_median_seconds", "previous_p75_seconds", "previous_p90_seconds",
         "first_p25_seconds", "first_median_seconds", "first_p75_seconds", "first_p90_seconds", "name",
     ]  # fmt: skip
@@ -86,10 +89,10 @@ def test_days_and_users(platform_database: str, files: tuple[Path, Path]) -> Non
     assert platform_database
     result = call("run", *files, "--json", "--by-day", "--users", "--funnel", "buy")
     rows = json.loads(result.stdout)
-    assert {row["day"] for row in rows} == {"2026-06-01"}
+    assert {row["day"] for row in rows if row["kind"] != "time_to_convert"} == {"2026-06-01"}
     assert [row for row in rows if "reached" in row] == [
         {
-            "funnel": "buy", "day": "2026-06-01", "scope_id": user, "user_id": user,
+            "kind": "user", "funnel": "buy", "day": "2026-06-01", "scope_id": user, "user_id": user,
             "entered_at": "2026-06-01T12:00:00.000Z", "reached": 2,
             "step_at": ["2026-06-01T12:00:00.000Z", end], "breakdown": {"device": "other"},
         }
@@ -125,7 +128,7 @@ def test_tables_for_people(platform_database: str, files: tuple[Path, Path]) -> 
 def test_a_server_of_its_own_where_there_is_no_platform(files: tuple[Path, Path]) -> None:
     result = call("run", *files, "--json", "--funnel", "visit")
     assert result.exit_code == 0, result.output
-    assert [row["users"] for row in json.loads(result.stdout)] == [2, 1]
+    assert [row["users"] for row in json.loads(result.stdout) if row["kind"] == "step"] == [2, 1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
