@@ -3,7 +3,7 @@
     make screenshots                                # after `make up`
     python docs/screenshots.py --size 1920x1080 --into /tmp/look --screen
 
-Needs Chromium (Debian: `apt-get install chromium`). Exit code 1 when a chart fails, shows nothing or does not load.
+Needs Chromium (Debian: `apt-get install chromium`). Exit code 1 when a chart shows an error.
 """
 
 import argparse
@@ -21,7 +21,7 @@ SUPERSET, AIRFLOW = (f"http://127.0.0.1:{LAYOUT.ports[name]}" for name in ("SUPE
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 CHARTS = ".dashboard-component-chart-holder"
-TROUBLE = ("Unexpected error", "No results were returned for this query", "Data error", "Error message")
+TROUBLE = ("Unexpected error", "Data error", "Error message")
 
 
 def main() -> int:
