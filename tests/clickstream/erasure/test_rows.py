@@ -1,6 +1,5 @@
 """The erasure's transaction beside those of the models and of the stream."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -12,16 +11,10 @@ from clickstream.settings import settings
 from sql_warehouse import TOPIC, Event, Warehouse
 from waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("hash_key")
+
 ANN, BOB = "ann-1", "bob-1"
 WAITING = "select from pg_stat_activity where application_name = 'erasure' and wait_event = 'advisory'"
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CLICKSTREAM_USER_HASH_KEY", "key")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 def erase(warehouse: Warehouse, user: str) -> None:

@@ -1,13 +1,12 @@
 """What a slice becomes when some of its users were erased."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from builders import encoded, event, piece
 from clickstream.erasure.tombstones import DETAIL, NOBODY, Tombstones, owner, user_hash, without_erased
-from clickstream.settings import settings
 from clickstream.slice import decode_slice
+
+pytestmark = pytest.mark.usefixtures("hash_key")
 
 VALUES = [
     encoded(event(1, user="ann")),
@@ -17,14 +16,6 @@ VALUES = [
     b'{"user_id": "ann", "cut',
     None,
 ]
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CLICKSTREAM_USER_HASH_KEY", "key")
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize(
