@@ -35,6 +35,34 @@ for size in ("COLUMNS", "LINES"):
 PASSWORDS = {role: f"test-{role}" for role in (OWNER, WRITER, READER)}
 
 
+# Servers and jobs of these directories are dear to start: one worker of pytest-xdist has all of their tests, first.
+DEAR = ("faults", "superset", "dags", "clickstream/backfill", "clickstream/erasure", "clickstream/stream")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name each test's group for ``--dist loadgroup``: a dear directory, else its file."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(ROOT / "tests"))))
+    items.sort(key=lambda item: _rank(_group(item.path.relative_to(ROOT / "tests"))))
+
+
+def _group(file: Path) -> str:
+    return next((directory for directory in DEAR if file.is_relative_to(directory)), str(file))
+
+
+def _rank(group: str) -> int:
+    return DEAR.index(group) if group in DEAR else len(DEAR)
+
+
+class ThrowawayPostgres(Postgres):
+    """Databases that come and go by the hundred, and that nobody needs when the machine went down."""
+
+    def command(self) -> list[str]:
+        """Without waiting for the disk."""
+        return [*super().command(), "--fsync=off"]
+
+
 @dataclass(frozen=True)
 class Database:
     """A fresh database with all migrations: libpq strings of the three roles and of the superuser."""
@@ -87,7 +115,7 @@ def topic(kafka: str) -> Iterator[str]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL server with the roles and one migrated database that the tests' are copied from."""
     directory = tmp_path_factory.mktemp("postgres")
-    server = Postgres(directory / "data", free_port(), "test-admin", shared_buffers="128MB")
+    server = ThrowawayPostgres(directory / "data", free_port(), "test-admin", shared_buffers="128MB")
     with running(server, directory / "postgres.log"):
         create_warehouse(server.admin_dsn(), PASSWORDS, TEMPLATE)
         migrate(server.dsn(TEMPLATE, OWNER, PASSWORDS[OWNER]), ROOT / "sql" / "schema")
@@ -105,7 +133,7 @@ def database(postgres: Postgres) -> Iterator[Database]:
     """A fresh copy of the migrated database, dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"
     identifiers = {"name": sql.Identifier(name), "template": sql.Identifier(TEMPLATE), "owner": sql.Identifier(OWNER)}
-    create = "create database {name} template {template} owner {owner}"
+    create = "create database {name} template {template} owner {owner} strategy file_copy"
     close = "revoke all on database {name} from public"
     with psycopg.connect(postgres.admin_dsn(), autocommit=True) as admin:
         for statement in (create, close):

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     page_groups: Path | None = Field(default=None, description="own rules for groups of pages: docs/enrichment.md")
 
     stream_trigger_ms: int = Field(default=500, ge=0, description="shortest time between two micro-batches")
-    stream_max_batch_events: int = Field(default=400_000, ge=1)
+    stream_max_batch_events: int = Field(default=800_000, ge=1)
 
 
 @cache

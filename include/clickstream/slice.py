@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import polars_hash
 import pyarrow as pa
-import xxhash
 from numpy.typing import NDArray
 
 from clickstream.contract import (
@@ -255,12 +255,9 @@ def _content_hash(read: pl.DataFrame) -> pl.Series:
     """63 bits of what an event says, however it is written: key order and white space make no conflict."""
     said = [pl.col(name).fill_null("\x01") for name in _TEXTS]
     content = pl.concat_str(pl.col("event_ms"), *said, pl.col("properties").cast(pl.String), separator="\0")
-    hashes = (
-        xxhash.xxh3_64_intdigest(value) >> 1
-        for piece in read.iter_slices(_CHUNK)
-        for value in piece.select(content.cast(pl.Binary)).to_series().to_list()
-    )
-    return pl.Series(np.fromiter(hashes, dtype=np.int64, count=len(read)))
+    texts = read.select(content.alias("content"))
+    hashes = texts.select(polars_hash.col("content").nchash.xxh3_64(seed=0)).to_series()
+    return pl.Series(hashes.to_numpy() >> np.uint64(1)).cast(pl.Int64)
 
 
 def revenue_e4(price: float | None, quantity: int | None) -> int:

@@ -1,13 +1,14 @@
 -- Stored sessions that a slice's fragments may join. Parameters: users (text[]), starts, ends (timestamptz[],
 -- parallel), gap (interval). Grain: one row per fragment and stored session (one that lies between two fragments comes
 -- twice), in the columns of sessions.FRAGMENT and its id; lists travel as text or joined bytes, which are read a column
--- at a time. A behavioural bot is judged anew each time.
+-- at a time. A behavioural bot is judged anew each time. date_part's doubles are exact for milliseconds and faster than
+-- extract's numerics.
 -- Sessions of one user never overlap, so before a fragment only the last that started can reach it.
 select
     touched.session_id,
     touched.user_id,
-    (extract(epoch from touched.started_at) * 1000)::bigint as started_ms,
-    (extract(epoch from touched.ended_at) * 1000)::bigint as ended_ms,
+    (date_part('epoch', touched.started_at) * 1000)::bigint as started_ms,
+    (date_part('epoch', touched.ended_at) * 1000)::bigint as ended_ms,
     touched.first_event_id,
     touched.events,
     touched.page_views,
@@ -22,16 +23,16 @@ select
     touched.purchases,
     touched.sign_ups,
     touched.logins,
-    (extract(epoch from touched.first_search_at) * 1000)::bigint as first_search_ms,
-    (extract(epoch from touched.first_item_view_at) * 1000)::bigint as first_item_view_ms,
-    (extract(epoch from touched.first_cart_add_at) * 1000)::bigint as first_cart_add_ms,
-    (extract(epoch from touched.first_checkout_at) * 1000)::bigint as first_checkout_ms,
-    (extract(epoch from touched.first_payment_info_at) * 1000)::bigint as first_payment_info_ms,
-    (extract(epoch from touched.first_purchase_at) * 1000)::bigint as first_purchase_ms,
-    (extract(epoch from touched.first_sign_up_at) * 1000)::bigint as first_sign_up_ms,
+    (date_part('epoch', touched.first_search_at) * 1000)::bigint as first_search_ms,
+    (date_part('epoch', touched.first_item_view_at) * 1000)::bigint as first_item_view_ms,
+    (date_part('epoch', touched.first_cart_add_at) * 1000)::bigint as first_cart_add_ms,
+    (date_part('epoch', touched.first_checkout_at) * 1000)::bigint as first_checkout_ms,
+    (date_part('epoch', touched.first_payment_info_at) * 1000)::bigint as first_payment_info_ms,
+    (date_part('epoch', touched.first_purchase_at) * 1000)::bigint as first_purchase_ms,
+    (date_part('epoch', touched.first_sign_up_at) * 1000)::bigint as first_sign_up_ms,
     touched.revenue_e4,
     touched.exit_page,
-    (extract(epoch from touched.exit_at) * 1000)::bigint as exit_ms,
+    (date_part('epoch', touched.exit_at) * 1000)::bigint as exit_ms,
     touched.exit_event_id,
     to_json(touched.path)::text as path,
     array_to_string(touched.path_at, ',') as path_at,

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -155,10 +155,12 @@ class Pulse(threading.Thread):
 
 
 def batch_stages(reports: list[SliceReport], batch_ms: float) -> dict[str, float]:
-    """Where a batch's time went, ms by stage: those of its slowest slice, and `spark`, the rest of the batch."""
-    slices = [report.stage_ms for report in reports]
-    slowest = max(slices, key=lambda stages: sum(stages.values()), default={})
-    return {**slowest, "spark": max(batch_ms - sum(slowest.values()), 0.0)}
+    """Where a batch's time went, ms by stage: those of its slowest partition, and `spark`, the rest of the batch."""
+    partitions: dict[int, Counter[str]] = {}
+    for report in reports:
+        partitions.setdefault(report.partition, Counter()).update(report.stage_ms)
+    slowest = max(partitions.values(), key=Counter.total, default=Counter())
+    return {**slowest, "spark": max(batch_ms - slowest.total(), 0.0)}
 
 
 def _submitters() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What a Spark Python worker does with one partition slice: Arrow in, one transaction, a report out."""
+"""What a Spark Python worker does with a partition's records of a batch: Arrow in, transactions, their reports out."""
 
 import gc
 import time
@@ -16,6 +16,11 @@ from clickstream.warehouse.writer import Writer
 
 REPORT_SCHEMA = "report binary"
 _MAX_LATENCY_BUCKETS = 200
+
+# Records of one transaction. A large one meets a session less often; it is what a worker's memory depends on, however
+# large the batch is, and while it is applied Spark reads on. The first of a worker is small: figures come sooner.
+_SLICE = 200_000
+_FIRST_SLICE = 20_000
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,25 @@ def slice_worker(context: StreamContext) -> Callable[[Iterator[pa.RecordBatch]],
     """The function for `mapInArrow`. Columns in: value, partition, offset, timestamp, history."""
 
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        began = time.perf_counter()
-        filled = [batch for batch in batches if batch.num_rows]
-        read_ms = (time.perf_counter() - began) * 1_000
-        if not filled:
-            return
-        table = pa.Table.from_batches(filled)
-        applied = _writer(context).apply(_read_slice(table, context))
-        _settle()
-        if applied is not None:
-            yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied, read_ms))]})
+        for table, read_ms in _tables(batches):
+            applied = _writer(context).apply(_read_slice(table, context))
+            _settle()
+            if applied is not None:
+                yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied, read_ms))]})
 
     return apply
+
+
+def _tables(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[pa.Table, float]]:
+    """What came, a slice at a time, and how long it was waited for (ms)."""
+    began, waiting = time.perf_counter(), []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= (_SLICE if _slices_seen else _FIRST_SLICE):
+            yield pa.Table.from_batches(waiting), (time.perf_counter() - began) * 1_000
+            began, waiting = time.perf_counter(), []
+    if any(batch.num_rows for batch in waiting):
+        yield pa.Table.from_batches(waiting), (time.perf_counter() - began) * 1_000
 
 
 def warm() -> None:

@@ -147,8 +147,8 @@ def test_a_lost_lease_ends_it(beating: Beating) -> None:
     assert beating.pulse.lost == "epoch 1 no longer holds the lease: a newer driver took over"
 
 
-def test_a_batchs_time_is_its_slowest_slices_and_sparks() -> None:
-    reports = [report(0, decode=10, store=30), report(1, decode=20, store=25)]
+def test_a_batchs_time_is_its_slowest_partitions_and_sparks() -> None:
+    reports = [report(0, decode=10, store=30), report(1, decode=15, store=20), report(1, decode=5, store=5)]
     assert batch_stages(reports, 100) == {"decode": 20, "store": 25, "spark": 55}
     assert batch_stages([], 100) == {"spark": 100}
     assert batch_stages(reports[:1], 39)["spark"] == 0
