@@ -78,10 +78,14 @@ def main() -> int:
 def measure(platform: Settings, events: int, directory: Path) -> dict[str, Any]:
     """The figures; raises AssertionError when the answers differ."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = end - timedelta(days=_DAYS)
     options = GeneratorOptions(rate=events / _STORED_SHARE / (_DAYS * 86_400))
     with contextlib.closing(History(platform)) as history:
-        storing = seconds(lambda: history.store(options, start, end))
+        storing = seconds(lambda: history.store(options, end - timedelta(days=_DAYS), end))
+    return {"store_seconds": round(storing), **compare(platform, end, directory)}
+
+
+def compare(platform: Settings, end: datetime, directory: Path) -> dict[str, Any]:
+    """The figures of what is stored."""
     with (
         psycopg.connect(platform.postgres_owner.get_secret_value(), autocommit=True) as owner,
         duckdb.connect(config={"threads": 2}) as apart,
@@ -109,7 +113,6 @@ def measure(platform: Settings, events: int, directory: Path) -> dict[str, Any]:
     assert counted is not None
     return {
         **dict(zip(("events", "users", "entries", "converted"), map(int, counted), strict=True)),
-        "store_seconds": round(storing),
         "funnel_seconds": round(statistics.median(builds), 2),
         "funnel_again_seconds": round(again, 2),
         "funnel_duckdb_seconds": round(statistics.median(scans), 2),

@@ -178,6 +178,7 @@ with funnel_read_days as (
 ),
 
 funnel_read as (
+    -- What asks for types alone finds all in the index.
     select
         ranges.scope_id,
         own.*
@@ -185,6 +186,40 @@ funnel_read as (
     cross join
         lateral (
             -- Materialized: the planner must not join all ranges with all events instead. The list is the index's.
+            with looked_up as materialized (
+                select
+                    events.event_id,
+                    events.event_time,
+                    events.event_type,
+                    events.user_id,
+                    null::text as page_path,
+                    null::text as page_url,
+                    null::jsonb as properties,
+                    events.device,
+                    events.browser
+                from events
+                where
+                    ranges.user_id = events.user_id
+                    and ranges.begins <= events.event_time
+                    and ranges.ends >= events.event_time
+                    and events.bot is null
+                    and events.event_type in (
+                        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info',
+                        'purchase', 'sign_up', 'login'
+                    )
+                    and events.event_type = any(%(types)s::text[])
+            )
+
+            select * from looked_up
+        ) as own
+    where ranges.by_index and %(rules)s::jsonb = '[]'
+    union all
+    select
+        ranges.scope_id,
+        own.*
+    from funnel_ranges as ranges
+    cross join
+        lateral (
             with looked_up as materialized (
                 select
                     events.event_id,
@@ -211,9 +246,8 @@ funnel_read as (
 
             select * from looked_up
         ) as own
-    where ranges.by_index
+    where ranges.by_index and %(rules)s::jsonb <> '[]'
     union all
-    -- What asks for types alone finds all in the index.
     select
         ranges.scope_id,
         events.event_id,
