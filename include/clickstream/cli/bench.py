@@ -59,7 +59,9 @@ def bench(
     funnel_events: Annotated[int, typer.Option(help="over which the purchase funnel is built")] = 10_000_000,
     long: Annotated[bool, typer.Option("--long", help="also the archive: 100 minutes, 60 GB of disk")] = False,
 ) -> None:
-    """Measure memory, producer, latency, backfill and catching up beside the running platform (about 25 minutes).
+    """Measure memory, producer, latency, backfill, models and catching up beside the running platform.
+
+    Takes 25 minutes without the models; the funnel over 10 million events needs more than 12 GB of disk.
 
     The stream is measured in a database and a topic of its own, against a consumer written by hand and Bytewax, which
     must store the same; meanwhile the platform's own stream rests.
