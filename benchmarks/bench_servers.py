@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -110,6 +110,18 @@ def _running_platform(directory: Path) -> Bench:
 
 
 @contextlib.contextmanager
+def warehouse(directory: Path, own_servers: bool) -> Iterator[Bench]:
+    """PostgreSQL alone, without a topic."""
+    if own_servers:
+        with _own_postgres(directory) as base:
+            yield base
+    else:
+        base = _running_platform(directory)
+        with _stream_rests():
+            yield base
+
+
+@contextlib.contextmanager
 def _own_servers(directory: Path) -> Iterator[Bench]:
     """PostgreSQL and Kafka in `directory`, configured as the platform's are by default."""
     layout = checkout.load(ROOT)
@@ -119,21 +131,27 @@ def _own_servers(directory: Path) -> Iterator[Bench]:
         jars.ivy_jar(Path(sysconfig.get_path("purelib"))),
         layout.state / "cache" / "ivy-kafka",
     )
+    heap_mb = int(layout.own("CLICKSTREAM_KAFKA_HEAP_MB"))
+    kafka = Kafka(directory / "kafka", layout.kafka_jars, free_port(), free_port(), heap_mb)
+    with _own_postgres(directory) as base, running(kafka, directory / "kafka.log"):
+        yield replace(base, bootstrap=kafka.bootstrap(), topic=f"bench.{secrets.token_hex(4)}")
+
+
+@contextlib.contextmanager
+def _own_postgres(directory: Path) -> Iterator[Bench]:
     (directory / "postgres").mkdir()
     postgres = Postgres(
         directory / "postgres" / "data",
         free_port(),
         secrets.token_hex(8),
-        layout.own("CLICKSTREAM_POSTGRES_SHARED_BUFFERS"),
+        checkout.load(ROOT).own("CLICKSTREAM_POSTGRES_SHARED_BUFFERS"),
     )
-    heap_mb = int(layout.own("CLICKSTREAM_KAFKA_HEAP_MB"))
-    kafka = Kafka(directory / "kafka", layout.kafka_jars, free_port(), free_port(), heap_mb)
     passwords = {role: secrets.token_hex(8) for role in ROLES.values()}
     directory.chmod(0o755)  # PostgreSQL may run as another account
-    with running(postgres, directory / "postgres.log"), running(kafka, directory / "kafka.log"):
+    with running(postgres, directory / "postgres.log"):
         create_warehouse(postgres.admin_dsn(), passwords)
         dsn = {name: postgres.dsn("clickstream", role, passwords[role]) for name, role in ROLES.items()}
-        yield Bench(kafka.bootstrap(), postgres.admin_dsn(), dsn, f"bench.{secrets.token_hex(4)}", directory)
+        yield Bench("", postgres.admin_dsn(), dsn, "", directory)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ Each night, two tasks that do not depend on each other; batch jobs take turns (p
 
 - `prune` deletes events and their ids that are older than `CLICKSTREAM_RETENTION_DAYS`: nothing when that is not set.
   Sessions, counts and models stay. The stream refuses from then on what is older (`too_old`), and such days cannot be
-  backfilled any more. It waits for the stream and the models for moments, and they for it.
+  backfilled any more. It waits for the stream and the models for moments, and they for it. Results of checks go after
+  `CLICKSTREAM_CHECKS_RETENTION_DAYS`.
 - `archive` submits `spark_jobs/archive.py --upkeep`, which archives what Kafka has, joins the many small files of the
   archive's commits into few, and deletes files that no version of the last week needs. Readers and writers go on
   meanwhile. One core, lowest priority.

@@ -5,14 +5,14 @@ for the run's own data interval, then checks them.
 
 | task | what |
 |---|---|
-| `claim` | takes what to build: changed, left by a failed run, or in the data interval |
+| `claim` | takes what to build: changed, left by a failed run, or in the data interval; forgets undeclared funnels |
 | `hours.…` | traffic, page loads, products, journeys and late arrivals of the hours; the pages that are known |
 | `days.…` | traffic, acquisition, pages, paths, products, session sizes and bots of the days |
 | `weeks.…` | who came in which week, and retention by cohort |
 | `funnels.…` | for each funnel who entered when, how far they got and how long it took, and the checks of that |
 | `reconciliation` | offsets read = accepted + duplicate + rejected, for each partition |
 | `check` | the checks of all models but funnels, written to `check_results` and shown in the log |
-| `check_sessions`, `check_…` | sessions of the data interval, and the ranges that `schema.yaml` gives |
+| `check_sessions`, `check_…` | sessions of the interval, and the ranges that `schema.yaml` gives; results kept, too |
 | `gate` | fails when a check of severity `fail` did not pass and names it; warnings are named, too |
 | `funnel_alerts` | judges the step rates that declare an alert, writes `anomalies`, calls webhooks |
 | `release` | forgets what was claimed; without it the next run builds and checks the same again |
@@ -27,6 +27,7 @@ statement and PostgreSQL's answer; `clickstream doctor` says whether PostgreSQL 
 the next run takes what this one claimed and builds it again.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, TaskGroup, chain, task
@@ -82,7 +83,8 @@ with DAG(
     },
     tags=["clickstream"],
 ):
-    claim = run_sql("claim", RUN, "scope/claim.sql")
+    declared = {name: parameters(name, funnel) for name, funnel in load_funnels().items()}
+    claim = run_sql("claim", {**RUN, "funnels": json.dumps(declared)}, "scope/funnels.sql", "scope/claim.sql")
     gate = BoundSQLCheckOperator(task_id="gate", sql="scope/gate.sql", parameters=RUN, retry_on_failure=False)
     reconciliation = build("reconciliation", RUN)
     pages = build("pages", RUN)
@@ -96,12 +98,12 @@ with DAG(
         chain(*(build(name, RUN) for name in WEEKS))
     modelled = ("pages", *HOURS, *DAYS, *WEEKS, "reconciliation")
     check = run_sql("check", RUN, *(f"{name}/checks.sql" for name in modelled))
-    checks = [check_sessions(RUN["interval_start"], RUN["interval_end"]), *check_columns(BUILT)]
+    checks = [check_sessions(RUN), *check_columns(RUN, BUILT)]
     models = list(map(model, (*modelled, *FUNNEL)))
     release = run_sql("release", RUN, "scope/release.sql", inlets=models, outlets=DASHBOARDS)
     with TaskGroup("funnels") as funnels:
-        for name, funnel in load_funnels().items():
-            bound = {**RUN, **parameters(name, funnel)}
+        for name, own in declared.items():
+            bound = {**RUN, **own}
             with TaskGroup(name):
                 chain(
                     build("build", bound, *FUNNEL),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.common.sql.operators.sql import (
+    BaseSQLOperator,
     SQLCheckOperator,
     SQLColumnCheckOperator,
     SQLExecuteQueryOperator,
@@ -18,6 +19,37 @@ class BoundSQLCheckOperator(SQLCheckOperator):
     """SQLCheckOperator whose bound parameters are templated, as SQLExecuteQueryOperator's are."""
 
     template_fields = (*SQLCheckOperator.template_fields, "parameters")
+
+
+class _Kept(BaseSQLOperator):
+    """Keeps the results of a check operator in `check_results`, passed or not, as those of checks.sql are."""
+
+    def __init__(self, *, interval_end: str, **given: Any) -> None:
+        super().__init__(**given)
+        self.interval_end = interval_end
+
+    def execute(self, context: Any) -> None:
+        """Check; then keep what came out."""
+        try:
+            super().execute(context)
+        finally:
+            for found in self.check_results:
+                name = f"{found.table.removeprefix('clickstream.')}: {found.name}"
+                row = self.interval_end, name, "fail", found.success, found.actual, found.expected
+                keep = "select clickstream.keep_check(%s::timestamptz, %s, %s, %s, %s, %s)"
+                self.get_db_hook().run(keep, parameters=row)
+
+
+class KeptTableCheckOperator(_Kept, SQLTableCheckOperator):
+    """SQLTableCheckOperator that keeps its results."""
+
+    template_fields = (*SQLTableCheckOperator.template_fields, "interval_end")
+
+
+class KeptColumnCheckOperator(_Kept, SQLColumnCheckOperator):
+    """SQLColumnCheckOperator that keeps its results."""
+
+    template_fields = (*SQLColumnCheckOperator.template_fields, "interval_end")
 
 
 def run_sql(task_id: str, parameters: dict[str, object], *files: str, **assets: list[Any]) -> SQLExecuteQueryOperator:
@@ -42,12 +74,13 @@ def build(task_id: str, parameters: dict[str, object], *models: str) -> SQLExecu
     return run_sql(task_id, parameters, *(f"{name}/query.sql" for name in models), **lineage(*models))
 
 
-def check_sessions(start: str, end: str) -> SQLTableCheckOperator:
-    """What holds for every session that began in [start, end), which are templates."""
-    return SQLTableCheckOperator(
+def check_sessions(run: Mapping[str, str]) -> KeptTableCheckOperator:
+    """What holds for every session that began in the run's interval, whose ends are templates."""
+    return KeptTableCheckOperator(
         task_id="check_sessions",
+        interval_end=run["interval_end"],
         table="clickstream.sessions",
-        partition_clause=f"started_at >= '{start}' and started_at < '{end}'",
+        partition_clause=f"started_at >= '{run['interval_start']}' and started_at < '{run['interval_end']}'",
         checks={
             "page_views_are_events": {"check_statement": "coalesce(bool_and(page_views <= events), true)"},
             "revenue_has_a_purchase": {"check_statement": "coalesce(bool_and(converted or revenue_e4 = 0), true)"},
@@ -55,14 +88,15 @@ def check_sessions(start: str, end: str) -> SQLTableCheckOperator:
     )
 
 
-def check_columns(built: Mapping[str, str]) -> list[SQLColumnCheckOperator]:
+def check_columns(run: Mapping[str, str], built: Mapping[str, str]) -> list[KeptColumnCheckOperator]:
     """The ranges that schema.yaml gives for columns, for each model that has some.
 
     `built`: hour, day or week, as the first such column of a model → the condition of the rows to look at.
     """
     return [
-        SQLColumnCheckOperator(
+        KeptColumnCheckOperator(
             task_id=f"check_{name}",
+            interval_end=run["interval_end"],
             table=f"clickstream.{name}",
             column_mapping=column_checks(name),
             partition_clause=next(built[column] for column in model.columns if column in built),

@@ -114,16 +114,19 @@ class Warehouse:
     def __init__(self, dsn: str, writer: Writer) -> None:
         self.dsn = dsn
         self.parameters = parameters("purchase", load_funnels()["purchase"])
+        self.declared = {"purchase": self.parameters}
         self._writer = writer
         self._next_offset = 0
 
     def store(self, events: Iterable[Event]) -> None:
         """Apply the events as one slice of the stream, in the order that they are given."""
         given = list(events)
-        self.apply([event.value() for event in given], [event.time + timedelta(seconds=event.late) for event in given])
+        refused = sum(event.late * 1_000 < -RULES.future_tolerance_ms for event in given)
+        times = [event.time + timedelta(seconds=event.late) for event in given]
+        self.apply([event.value() for event in given], times, refused)
 
-    def apply(self, values: list[bytes], kafka_times: list[datetime]) -> None:
-        """Apply record values as one slice of the stream; all must be accepted or duplicates."""
+    def apply(self, values: list[bytes], kafka_times: list[datetime], rejected: int = 0) -> None:
+        """Apply record values as one slice of the stream, of which so many must be rejected."""
         if not values:
             return
         first, self._next_offset = self._next_offset, self._next_offset + len(values)
@@ -135,7 +138,7 @@ class Warehouse:
         )
         applied = self._writer.apply(Slice(TOPIC, 0, 1, records))
         assert applied is not None
-        assert applied.rejected == 0
+        assert applied.rejected == rejected
 
     def run(
         self,
@@ -146,7 +149,13 @@ class Warehouse:
         within: psycopg.Connection | None = None,
     ) -> Any:
         """Run a file of sql/models as SQLExecuteQueryOperator does (or `within` a transaction); its last rows."""
-        bound = {**self.parameters, "run_id": run_id, "interval_start": start, "interval_end": end}
+        bound = {
+            **self.parameters,
+            "funnels": json.dumps(self.declared),
+            "run_id": run_id,
+            "interval_start": start,
+            "interval_end": end,
+        }
         with nullcontext(within) if within else psycopg.connect(self.dsn) as connection:
             for statement in _statements(path):
                 cursor = connection.execute(statement, bound)
@@ -163,7 +172,7 @@ class Warehouse:
 
     def build(self, run_id: str = "run", start: datetime = NO_INTERVAL, end: datetime = NO_INTERVAL) -> None:
         """A whole run of clickstream_models; raises AssertionError where its gate would stop it."""
-        for path in ("scope/claim.sql", *(f"{name}/query.sql" for name in MODELS)):
+        for path in ("scope/funnels.sql", "scope/claim.sql", *(f"{name}/query.sql" for name in MODELS)):
             self.run(path, run_id, start, end)
         for name in MODELS:
             self.run(f"{name}/checks.sql", run_id, start, end)

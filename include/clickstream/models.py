@@ -89,7 +89,8 @@ interval builds the hours of that interval again.
 **Checks.** `checks.sql` of a model writes one row for each check into `check_results`; `fail` stops the run before its
 notes are forgotten, `warn` is reported. A model is compared with the stream only in hours and days into which nothing
 was written since the run began (`quiet_hours`, `model_days`): there, the two must agree exactly.
-`SQLColumnCheckOperator` looks at the ranges that `schema.yaml` gives.
+Operators of Airflow look at the ranges that `schema.yaml` gives, and at the sessions of the interval; their results are
+kept in `check_results`, too, for `CLICKSTREAM_CHECKS_RETENTION_DAYS`.
 
 **People and bots.** What counts events leaves out declared bots, what counts sessions leaves out bots of any kind and
 quarantined sessions, unless a column says otherwise. Days, hours and weeks are UTC; a session belongs to the hour and

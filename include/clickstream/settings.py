@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         default=None, ge=2, description="events and their ids are kept for so many days; none: for ever"
     )
+    checks_retention_days: int = Field(default=30, ge=1, description="results of checks are kept for so many days")
 
     session_gap_seconds: int = Field(default=1_800, ge=1)
     future_tolerance_seconds: int = Field(default=300, ge=0)

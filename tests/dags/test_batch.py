@@ -62,7 +62,7 @@ def test_a_run_of_archive_and_one_of_backfill(
         days = connection.execute("select day, events from clickstream.backfill_runs order by run").fetchall()
         done = connection.execute("select operation, counts from clickstream.maintenance_runs order by operation")
         assert done.fetchall() == [
-            ("prune", {"event_ids": 10, "old_events": 0, "partitions": 1}),
+            ("prune", {"check_results": 0, "event_ids": 10, "old_events": 0, "partitions": 1}),
             ("upkeep", {"compacted": 2, "into": 1, "deleted": 0}),
         ]
     assert days == [(date(2026, 6, 1), 10)] * 2  # the second named the day

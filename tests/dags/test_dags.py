@@ -164,8 +164,8 @@ def test_models(loaded: dict) -> None:
         "weeks.retention_weekly": [sql, ["check"], connection],
         "reconciliation": [sql, ["check"], connection],
         "check": [sql, sorted([*columns, "check_sessions"]), connection],
-        "check_sessions": ["SQLTableCheckOperator", ["gate"], connection],
-        **{name: ["SQLColumnCheckOperator", ["gate"], connection] for name in columns},
+        "check_sessions": ["KeptTableCheckOperator", ["gate"], connection],
+        **{name: ["KeptColumnCheckOperator", ["gate"], connection] for name in columns},
         **{f"funnels.{name}.build": [sql, [f"funnels.{name}.check"], connection] for name in funnels},
         **{f"funnels.{name}.check": [sql, ["gate"], connection] for name in funnels},
         "gate": ["BoundSQLCheckOperator", ["funnel_alerts", "release"], connection],
@@ -215,7 +215,8 @@ def test_a_run_of_models(airflow_environment: dict[str, str], warehouse: Warehou
         "select interval_end, passed from clickstream.check_results"
         " where check_name not like 'funnel%' and severity = 'fail'"
     )
-    assert checks == [(datetime(2026, 1, 5, 10, 5, tzinfo=UTC), True)] * 24
+    by_files, by_operators = 24, 21
+    assert checks == [(datetime(2026, 1, 5, 10, 5, tzinfo=UTC), True)] * (by_files + by_operators)
     for left in ("model_users", "model_hours", "funnel_days", "retention_weeks"):
         assert warehouse.rows(f"select count(*) from clickstream.{left}") == [(0,)], left
 
@@ -258,6 +259,33 @@ def _records(platform: Settings) -> list[tuple[bytes, bytes | None]]:
             records.append((message.value(), dict(message.headers() or []).get("source")))
     consumer.close()
     return records
+
+
+@pytest.mark.usefixtures("plugins")
+def test_what_an_operator_checks_is_kept_also_when_it_fails(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    from clickstream_sql import check_columns
+
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKSTREAM_POSTGRES", _connection(warehouse.dsn))
+    warehouse.execute("insert into clickstream.retention_weekly values ('2026-01-05', '2026-01-12', default, 3, 2)")
+    run = {"interval_end": "2026-01-05T10:05:00+00:00"}
+    [check] = [
+        check
+        for check in check_columns(run, dict.fromkeys(("hour", "day", "week"), "true"))
+        if check.task_id == "check_retention_weekly"
+    ]
+    check.conn_id = "clickstream_postgres"
+    with pytest.raises(AirflowException, match="share"):
+        check.execute({})
+    kept = "select check_name, interval_end, severity, passed, observed, expected from clickstream.check_results"
+    end = datetime(2026, 1, 5, 10, 5, tzinfo=UTC)
+    assert sorted(warehouse.rows(kept)) == [
+        ("retention_weekly: share.max", end, "fail", False, "1.5", "<=1.0"),
+        ("retention_weekly: share.min", end, "fail", True, "1.5", ">=0.0"),
+    ]
 
 
 @pytest.mark.usefixtures("plugins")

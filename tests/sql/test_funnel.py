@@ -3,12 +3,14 @@
 import random
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from clickstream.funnels.compile import parameters
-from clickstream.funnels.config import load_funnels
+from clickstream.funnels.config import Funnel, load_funnels
 from funnel_matcher import DAY, Mark, Rules, results
 from sql_warehouse import Event, Warehouse, moment
 
@@ -184,6 +186,40 @@ def test_a_run_takes_over_what_a_failed_one_left(warehouse: Warehouse) -> None:
     assert step_lines(warehouse) == ["05 (all) 1 0 0 0", "05 desktop 1 0 0 0"]
     assert warehouse.rows("select count(*) from clickstream.model_users") == [(0,)]
     assert warehouse.rows("select count(*) from clickstream.funnel_days") == [(0,)]
+
+
+def declare(warehouse: Warehouse, run_id: str, **funnels: Funnel) -> list[tuple[Any, ...]]:
+    """A run of the declared funnels; the users that it claimed."""
+    warehouse.declared = {name: parameters(name, funnel) for name, funnel in funnels.items()}
+    warehouse.run("scope/funnels.sql", run_id)
+    warehouse.run("scope/claim.sql", run_id)
+    claimed = warehouse.rows("select user_id, first_day, last_day from clickstream.model_users order by 1")
+    for own in warehouse.declared.values():
+        warehouse.parameters = own
+        for path in QUERIES:
+            warehouse.run(path, run_id)
+    warehouse.run("scope/release.sql", run_id)
+    return claimed
+
+
+def test_what_is_declared_no_more_goes_and_what_is_declared_otherwise_is_built_again(warehouse: Warehouse) -> None:
+    store(warehouse, "a search 05 23:50:00", *(f"a {step} 06 00:0{n}:00" for n, step in enumerate("vcbp")),
+          "b v 08 10:00:00")  # fmt: skip
+    declared = load_funnels()
+    purchase, search = declared["purchase"], declared["search_to_purchase"]
+    everybody = [("a", date(2026, 1, 5), date(2026, 1, 6)), ("b", date(2026, 1, 8), date(2026, 1, 8))]
+    assert declare(warehouse, "first", purchase=purchase, search_to_purchase=search) == everybody
+    assert declare(warehouse, "same", purchase=purchase, search_to_purchase=search) == []
+    longest = "select funnel, max(reached) from clickstream.funnel_users group by 1 order by 1"
+    assert warehouse.rows(longest) == [("purchase", 4), ("search_to_purchase", 4)]
+    within_a_minute = msgspec.structs.replace(purchase, window="1 minute")
+    assert declare(warehouse, "changed", purchase=within_a_minute) == everybody
+    assert warehouse.rows(longest) == [("purchase", 2)]
+    for table in ("funnel_users", "funnel_steps", "funnels"):
+        assert warehouse.rows(f"select distinct funnel from clickstream.{table}") == [("purchase",)]
+    assert warehouse.rows("select count(*) from clickstream.funnel_times") == [(0,)]
+    assert declare(warehouse, "renamed", buying=within_a_minute) == everybody
+    assert warehouse.rows(longest) == [("buying", 2)]
 
 
 def test_a_release_leaves_a_later_run_alone(warehouse: Warehouse) -> None:

@@ -28,6 +28,13 @@ FIGURES = {
     "paced_job_peak_pss_mb": ("streaming job at that pace, peak memory (PSS), MB", "≤ 2,500"),
     "backfilled_per_second": ("backfill of a day, archive to swap, events/s", "≥ 60,000"),
     "stream_waited_seconds": ("… for which the stream waited, s", ""),
+    "events": ("purchase funnel, built for all users: stored events", ""),
+    "funnel_seconds": ("… by the models' SQL, s", ""),
+    "funnel_duckdb_seconds": ("… by DuckDB from Parquet, s", ""),
+    "funnel_ratio": ("… times as long as DuckDB", "≤ 2"),
+    "models_run_seconds": ("five-minute run of all models with 20 days stored, s", ""),
+    "models_run_seconds_3_times_stored": ("… with 60 days stored, s", ""),
+    "models_run_ratio": ("… times as long", "≤ 1.2"),
     "archive_paced_records_per_second": ("archive beside the stream: paced traffic, records/s", "≥ 20,000"),
     "archive_records_per_second": ("… its slowest run, records/s", "more than that"),
     "archive_longest_run_seconds": ("… its longest run, every 10 minutes, s", "< 600"),
@@ -49,6 +56,7 @@ def bench(
     seconds: Annotated[int, typer.Option(help="of paced traffic, after a minute of warm-up")] = 300,
     rate: Annotated[int, typer.Option(help="paced records/s")] = 5_200,
     backfill_events: Annotated[int, typer.Option(help="of the day that is backfilled")] = 2_000_000,
+    funnel_events: Annotated[int, typer.Option(help="over which the purchase funnel is built")] = 10_000_000,
     long: Annotated[bool, typer.Option("--long", help="also the archive: 100 minutes, 60 GB of disk")] = False,
 ) -> None:
     """Measure memory, producer, latency, backfill and catching up beside the running platform (about 25 minutes).
@@ -63,6 +71,8 @@ def bench(
     figures |= json.loads(_output(home, ["taskset", "-c", "0"], "produce.py"))
     figures |= json.loads(_output(home, [], "latency.py", "--rate", str(rate), "--seconds", str(seconds)))
     figures |= json.loads(_output(home, [], "backfill.py", "--events", str(backfill_events)))
+    figures |= json.loads(_output(home, [], "funnel.py", "--events", str(funnel_events)))
+    figures |= json.loads(_output(home, [], "models.py"))
     if long:
         figures |= json.loads(_output(home, [], "archive.py"))
     table = Table(

@@ -11,13 +11,21 @@ from clickstream.funnels.config import Funnel, Pattern, Predicate, Test, seconds
 _EXCLUDED_AFTER_STEP_1 = 15
 _CONSIDERED = 1 << 30
 
+# Those that the index events_funnel holds.
+INDEXED = frozenset(
+    (
+        "search", "view_item", "add_to_cart", "remove_from_cart", "begin_checkout", "add_payment_info", "purchase",
+        "sign_up", "login",
+    )
+)  # fmt: skip
+
 
 def parameters(name: str, funnel: Funnel) -> dict[str, Any]:
     """What the files of one funnel bind beside the run's own parameters.
 
-    `types`: the event types to read, None for all. `kinds`: for each type that is named, and for any other (null), the
-    marks that the type alone gives, and whether rules must be asked. `rules`: predicates that look at more than the
-    type, with the marks that they give.
+    `types`: the event types to read, None for all; `in_index`: an index has them. `kinds`: for each type that is named,
+    and for any other (null), the marks that the type alone gives, and whether rules must be asked. `rules`: predicates
+    that look at more than the type, with the marks that they give.
     """
     rules = _rules(funnel)
     named = sorted({kind for predicate, _ in rules for kind in predicate.types or []} | set(funnel.considers or []))
@@ -36,6 +44,7 @@ def parameters(name: str, funnel: Funnel) -> dict[str, Any]:
         "attribution": "step" if isinstance(funnel.attribution, int) else funnel.attribution,
         "attribution_step": funnel.attribution if isinstance(funnel.attribution, int) else None,
         "types": None if any_type else named,
+        "in_index": not any_type and INDEXED.issuperset(named),
         "kinds": _json([_kind(funnel, rules, kind) for kind in [*named, None]]),
         "rules": _json([_rule(predicate, marks) for predicate, marks in rules if _asks(predicate)]),
     }

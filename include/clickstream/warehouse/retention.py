@@ -1,4 +1,7 @@
-"""Retention: events and their ids are kept for so many days (`CLICKSTREAM_RETENTION_DAYS`); older ones go, for good."""
+"""Retention: events and their ids are kept for so many days (`CLICKSTREAM_RETENTION_DAYS`); older ones go, for good.
+
+So do the results of checks (`CLICKSTREAM_CHECKS_RETENTION_DAYS`).
+"""
 
 import logging
 from datetime import UTC, date, datetime, timedelta
@@ -55,24 +58,33 @@ def without_expired(decoded: Decoded, records: Records, horizon: date | None) ->
 
 
 def prune(settings: Settings, dry_run: bool, today: date | None = None) -> dict[str, int]:
-    """Take away what is older than `retention_days` before `today` (UTC); nothing when that is not set.
+    """Take away results of checks of more than `checks_retention_days` before `today` (UTC), and of events what is
+    older than `retention_days`, where that is set.
 
-    Ids, partitions of events (days) and old events without one that went, or in a dry run would go. Raises
-    psycopg.errors.LockNotAvailable when readers left no gap for ten minutes, or other errors of the server; nothing is
-    changed then.
+    Results, ids, partitions of events (days) and old events without one that went, or in a dry run would go. Raises
+    psycopg.errors.LockNotAvailable when readers left no gap for ten minutes, or other errors of the server; no event is
+    gone then.
     """
+    today = today or datetime.now(UTC).date()
     dsn = settings.postgres_writer.get_secret_value()
     with (
         psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=_OPTIONS) as connection,
         noted(connection, "prune", dry_run) as counts,
     ):
+        counts |= _check_results(connection, today - timedelta(days=settings.checks_retention_days), dry_run)
         if settings.retention_days is None:
-            log.info("CLICKSTREAM_RETENTION_DAYS is not set: everything is kept")
+            log.info("CLICKSTREAM_RETENTION_DAYS is not set: every event is kept; %s", counts)
             return counts
-        before = (today or datetime.now(UTC).date()) - timedelta(days=settings.retention_days)
+        before = today - timedelta(days=settings.retention_days)
         counts |= _expired(connection, before) if dry_run else _prune(connection, before)
         log.info("%s before %s: %s", "would delete" if dry_run else "deleted", before, counts)
     return counts
+
+
+def _check_results(connection: psycopg.Connection, before: date, dry_run: bool) -> dict[str, int]:
+    with connection.transaction(force_rollback=dry_run):
+        done = connection.execute(statement("retention/delete_check_results.sql"), {"before": before})
+    return {"check_results": done.rowcount}
 
 
 def _expired(connection: psycopg.Connection, before: date) -> dict[str, int]:

@@ -1,7 +1,7 @@
 -- Who entered a funnel on which day, and how far each got: the list that funnel_steps counts.
 -- Parameters: run_id; those of clickstream.funnels.compile.parameters: funnel, scope, within (interval), same_day,
 -- step_order, strict_ties, steps (text[]), breakdown (text[]), attribution, attribution_step (integer), types (text[],
--- null: all), kinds, rules (json).
+-- null: all), in_index (boolean), kinds, rules (json).
 -- Grain: one row for each funnel, UTC day of the entry and user (scope session: session). People only: no declared
 -- bots, and nothing of a session that is a bot's or quarantined.
 -- Semantics: docs/funnels.md; which event fills which step is decided by match_funnel (sql/schema/0007.funnels.sql).
@@ -99,12 +99,7 @@ from (
     order by ends - begins desc
     limit 2000
 ) as longest
-where
-    ranges.scope_id = longest.scope_id
-    and %(types)s::text[] <@ array[
-        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info', 'purchase',
-        'sign_up', 'login'
-    ];
+where ranges.scope_id = longest.scope_id and %(in_index)s;
 
 analyze funnel_ranges;
 
@@ -170,7 +165,19 @@ cross join jsonb_to_recordset(funnel_rules.conditions) as conditions (name text,
 create temporary table funnel_built (like funnel_users) on commit drop;
 
 insert into funnel_built
-with funnel_read as (
+with funnel_read_days as (
+    select distinct days.day
+    from (
+        select distinct
+            date_trunc('day', begins) as first,
+            date_trunc('day', ends) as last
+        from funnel_ranges
+        where not by_index
+    ) as spans
+    cross join generate_series(spans.first, spans.last, interval '1 day') as days (day)
+),
+
+funnel_read as (
     select
         ranges.scope_id,
         own.*
@@ -206,15 +213,16 @@ with funnel_read as (
         ) as own
     where ranges.by_index
     union all
+    -- What asks for types alone finds all in the index.
     select
         ranges.scope_id,
         events.event_id,
         events.event_time,
         events.event_type,
         events.user_id,
-        events.page_path,
-        events.page_url,
-        events.properties,
+        null::text as page_path,
+        null::text as page_url,
+        null::jsonb as properties,
         events.device,
         events.browser
     from funnel_ranges as ranges
@@ -224,9 +232,15 @@ with funnel_read as (
             and ranges.begins <= events.event_time
             and ranges.ends >= events.event_time
     where
-        not ranges.by_index
+        %(in_index)s
+        and %(rules)s::jsonb = '[]'
+        and not ranges.by_index
         and events.bot is null
-        and (%(types)s::text[] is null or events.event_type = any(%(types)s::text[]))
+        and events.event_type in (
+            'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info', 'purchase',
+            'sign_up', 'login'
+        )
+        and events.event_type = any(%(types)s::text[])
         and events.event_time >= (
             select min(begins) from funnel_ranges
             where not by_index
@@ -235,6 +249,40 @@ with funnel_read as (
             select max(ends) from funnel_ranges
             where not by_index
         )
+    union all
+    -- Of all others only the days are read that somebody needs; by the offset, before they are joined.
+    select
+        ranges.scope_id,
+        own.*
+    from funnel_read_days as days
+    cross join
+        lateral (
+            select
+                events.event_id,
+                events.event_time,
+                events.event_type,
+                events.user_id,
+                events.page_path,
+                events.page_url,
+                events.properties,
+                events.device,
+                events.browser
+            from events
+            where
+                events.event_time >= days.day
+                and events.event_time < days.day + interval '1 day'
+                and events.bot is null
+                and (%(types)s::text[] is null or events.event_type = any(%(types)s::text[]))
+            offset 0 -- noqa: AM09
+        ) as own
+    inner join funnel_ranges as ranges
+        on
+            own.user_id = ranges.user_id
+            and own.event_time >= ranges.begins
+            and own.event_time <= ranges.ends
+    where
+        not ranges.by_index
+        and not (%(in_index)s and %(rules)s::jsonb = '[]')
 ),
 
 marked as materialized (
@@ -367,6 +415,9 @@ left join lateral (
     limit 1
 ) as visit on %(breakdown)s::text[] && array['channel', 'entry_page'];
 
+-- Else the planner takes it for small, and compares each row with each that is stored.
+analyze funnel_built (funnel, day, scope_id, user_id);
+
 with gone as (
     delete from funnel_users as stored
     using funnel_scope
@@ -392,8 +443,15 @@ on conflict (funnel, day) do update set run_id = excluded.run_id;
 with come as (
     insert into funnel_users
     select * from funnel_built
+    where
+        not exists (
+            select from funnel_users as stored
+            where
+                stored.funnel = funnel_built.funnel
+                and stored.day = funnel_built.day
+                and stored.scope_id = funnel_built.scope_id
+        )
     order by funnel, day, scope_id
-    on conflict (funnel, day, scope_id) do nothing
     returning day
 )
 

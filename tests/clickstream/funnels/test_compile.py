@@ -1,15 +1,17 @@
 """A declared funnel as bound parameters: marks, kinds and rules."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from clickstream.funnels.compile import parameters
+from clickstream.funnels.compile import INDEXED, parameters
 from clickstream.funnels.config import load_funnels
 
 CONSIDERED = 1 << 30
+SQL = Path(__file__).parents[3] / "sql"
 
 
 def bound(tmp_path: Path, **fields: object) -> dict[str, object]:
@@ -38,6 +40,26 @@ def test_strict_reads_every_type_unless_told(tmp_path: Path) -> None:
     assert given["types"] == ["a", "b", "x", "y"]
     marks = {kind["event_type"]: kind["marks"] for kind in json.loads(str(given["kinds"]))}
     assert marks == {"a": CONSIDERED | 1, "b": CONSIDERED | 2, "y": CONSIDERED, "x": 1 << 15, None: 0}
+
+
+@pytest.mark.parametrize("file", ["schema/0014.declared_funnels.sql", "models/funnel_users/query.sql"])
+def test_the_index_and_who_uses_it_name_the_same_types(file: str) -> None:
+    lists = re.findall(r"event_type in \(([^)]*)\)", (SQL / file).read_text())
+    assert lists
+    assert all(set(re.findall(r"'(\w+)'", types)) == INDEXED for types in lists)
+
+
+def test_only_funnels_of_indexed_types_use_the_index(tmp_path: Path) -> None:
+    for steps, considers, in_index in (
+        (["search", "login"], None, True),
+        (["search", "click"], None, False),
+        (["search", {"page": "/a"}], None, False),
+        (["search", "login"], ["search", "login"], True),
+        (["search", "login"], ["search", "login", "scroll"], False),
+    ):
+        order = {"order": "strict", "considers": considers} if considers else {}
+        assert bound(tmp_path, steps=steps, **order)["in_index"] == in_index
+    assert bound(tmp_path, steps=["search", "login"], order="strict")["in_index"] is False
 
 
 def test_exclusions_mark_the_gaps_that_they_spoil(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def test_old_events_and_ids_go_and_what_was_made_of_them_stays(
     writer.apply(piece(TOPIC, OLD + KEPT, kafka_ms=KAFKA_MS))
     made = "select (select count(*) from sessions), (select sum(events)::int from traffic_minute)"
     before = rows(connection, made)
-    assert prune(platform.model_copy(update={"retention_days": None}), dry_run=False) == {}
-    expected = {"event_ids": 3, "partitions": 1, "old_events": 1}
+    assert prune(platform.model_copy(update={"retention_days": None}), dry_run=False) == {"check_results": 0}
+    expected = {"check_results": 0, "event_ids": 3, "partitions": 1, "old_events": 1}
     assert prune(platform, True, TODAY) == expected
     assert rows(connection, "select count(*) from events") == [(6,)]
     assert rows(connection, "select count(*) from retention") == [(0,)]
@@ -63,11 +63,21 @@ def test_old_events_and_ids_go_and_what_was_made_of_them_stays(
     assert rows(connection, "select horizon from retention") == [(date(2026, 6, 2),)], "it only moves forwards"
     assert rows(connection, "select operation, dry_run, finished_at >= started_at, counts from maintenance_runs"
                             " order by run") == [
-        ("prune", False, True, {}),
+        ("prune", False, True, {"check_results": 0}),
         ("prune", True, True, expected),
         ("prune", False, True, expected),
         ("prune", False, True, dict.fromkeys(expected, 0)),
     ]  # fmt: skip
+
+
+def test_results_of_checks_go_after_their_own_days(connection: psycopg.Connection, platform: Settings) -> None:
+    for day in (2, 3, 4):
+        row = [f"check {day}", date(2026, 6, day)]
+        connection.execute("insert into check_results values (%s, now(), 'fail', true, '', '', %s)", row)
+    platform = platform.model_copy(update={"retention_days": None, "checks_retention_days": 1})
+    assert prune(platform, True, TODAY) == {"check_results": 1}
+    assert prune(platform, False, TODAY) == {"check_results": 1}
+    assert rows(connection, "select check_name from check_results order by 1") == [("check 3",), ("check 4",)]
 
 
 def test_the_same_log_again_brings_nothing_back(
@@ -123,7 +133,7 @@ def test_a_slice_in_flight_loses_what_it_accepted(
             applying = begun(pool, connection, lambda: writer.apply(slice_), "load_minute")
             pruning = begun(pool, connection, lambda: prune(platform, False, TODAY), "stream_offsets")
         assert applying.result(60).accepted == 6
-        assert pruning.result(60) == {"event_ids": 3, "old_events": 1, "partitions": 1}
+        assert pruning.result(60) == {"check_results": 0, "event_ids": 3, "old_events": 1, "partitions": 1}
     assert ids(connection) == [{event_id(4), event_id(5), event_id(6)}] * 2
 
 
