@@ -46,7 +46,10 @@ class Models:
         return seconds(lambda: self._execute(statements, bound, task_id == "gate"))
 
     def _rendered(self, text: Any, context: dict[str, Any]) -> Any:
-        return self._templates.from_string(text).render(context) if isinstance(text, str) else text
+        if not isinstance(text, str):
+            return text
+        get = self._templates.get_template if text.endswith(".sql") else self._templates.from_string
+        return get(text).render(context)
 
     def _execute(self, statements: list[str], bound: dict[str, Any], gates: bool) -> None:
         with psycopg.connect(self._dsn) as connection:

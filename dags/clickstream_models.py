@@ -38,7 +38,7 @@ from clickstream.settings import settings
 from clickstream_assets import DASHBOARDS, model
 from clickstream_sql import BoundSQLCheckOperator, build, check_columns, check_sessions, run_sql
 
-HOURS = ("traffic_hourly", "page_loads_hourly", "products_hourly", "journey_flows", "late_hourly")
+HOURS = ("traffic_hourly", "visits", "page_loads_hourly", "products_hourly", "journey_flows", "late_hourly")
 DAYS = (
     "traffic_daily", "acquisition_daily", "pages_daily", "paths_daily", "products_daily", "session_sizes_daily",
     "bots_daily",

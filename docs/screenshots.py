@@ -11,15 +11,14 @@ import sys
 from pathlib import Path
 
 import yaml
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from local.browser import chromium, log_in_to_airflow, log_in_to_superset
 from local.layout import load
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = load(ROOT)
 SUPERSET, AIRFLOW = (f"http://127.0.0.1:{LAYOUT.ports[name]}" for name in ("SUPERSET", "AIRFLOW"))
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 CHARTS = ".dashboard-component-chart-holder"
 TROUBLE = ("Unexpected error", "Data error", "Error message")
 
@@ -30,11 +29,9 @@ def main() -> int:
     width, height = map(int, given.size.split("x"))
     given.into.mkdir(parents=True, exist_ok=True)
     wrong = []
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
-    ):
-        page = _superset(browser, width, height)
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": width, "height": height})
+        log_in_to_superset(page, SUPERSET, _secret("superset_admin"))
         for slug in _slugs():
             wrong += _dashboard(page, slug, given.into, None if given.screen else width)
         _live_page(browser, width, height, given.into)
@@ -60,17 +57,6 @@ def _secret(name: str) -> str:
     return (LAYOUT.secrets / name).read_text().strip()
 
 
-def _superset(browser: Browser, width: int, height: int) -> Page:
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.route("**/superset/log/**", lambda route: route.abort())
-    page.goto(f"{SUPERSET}/login/")
-    page.locator("#username, input[name=username]").first.fill("admin")
-    page.locator("#password, input[name=password]").first.fill(_secret("superset_admin"))
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "/login" not in url)
-    return page
-
-
 def _dashboard(page: Page, slug: str, into: Path, whole_width: int | None) -> list[str]:
     """The picture, and what a person would frown at. The page is made as long as its charts, which load in view."""
     print(f"{slug} …", file=sys.stderr)
@@ -91,10 +77,7 @@ def _dashboard(page: Page, slug: str, into: Path, whole_width: int | None) -> li
 def _live_page(browser: Browser, width: int, height: int, into: Path) -> None:
     print("Airflow's live page …", file=sys.stderr)
     page = browser.new_page(viewport={"width": width, "height": height})
-    page.goto(AIRFLOW)
-    page.locator("input[name=username]").fill("admin")
-    page.locator("input[name=password]").fill(_secret("airflow_admin"))
-    page.keyboard.press("Enter")
+    log_in_to_airflow(page, AIRFLOW, _secret("airflow_admin"))
     page.get_by_role("link", name="Clickstream", exact=True).click(timeout=60_000)
     expect(page.frame_locator("iframe").locator("#state")).to_contain_text("every second", timeout=60_000)
     page.screenshot(path=into / "airflow-live.png")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -38,7 +38,7 @@ AGENTS = {
     "tablet": _FIREFOX.format("Android 15; Tablet"),
 }
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-HOURS = ("traffic_hourly", "pages", "page_loads_hourly", "products_hourly", "late_hourly", "journey_flows")
+HOURS = ("traffic_hourly", "visits", "pages", "page_loads_hourly", "products_hourly", "late_hourly", "journey_flows")
 DAYS = (
     "traffic_daily", "acquisition_daily", "pages_daily", "paths_daily", "products_daily", "session_sizes_daily",
     "bots_daily",
@@ -204,15 +204,22 @@ class _Database(Protocol):
     writer: str
 
 
+@contextmanager
+def opened(dsn: str) -> Iterator[Warehouse]:
+    """A migrated database, written with the rights of the DSN, under a new lease epoch."""
+    with psycopg.connect(dsn) as connection:
+        ledger.starting_offsets(connection, ledger.TopicState(TOPIC, "id", {0: 0}, {0: 0}))
+        epoch = ledger.acquire(connection, "test")
+    writer = Writer(dsn, epoch, RULES, patience_seconds=30)
+    yield Warehouse(dsn, writer)
+    writer.close()
+
+
 @pytest.fixture
 def warehouse(database: _Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     """A fresh migrated database, written with the rights of clickstream_writer."""
     monkeypatch.setenv("CLICKSTREAM_HOME", str(ROOT))
     settings.cache_clear()
-    with psycopg.connect(database.writer) as connection:
-        ledger.starting_offsets(connection, ledger.TopicState(TOPIC, "id", {0: 0}, {0: 0}))
-        epoch = ledger.acquire(connection, "test")
-    writer = Writer(database.writer, epoch, RULES, patience_seconds=30)
-    yield Warehouse(database.writer, writer)
-    writer.close()
+    with opened(database.writer) as found:
+        yield found
     settings.cache_clear()

@@ -6,36 +6,27 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, Response, expect, sync_playwright
+import yaml
+from playwright.sync_api import Page, Response, expect
 
-from superset_server import Superset
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+from local.browser import chromium, log_in_to_superset
+from superset_server import ROOT, Superset
 
 
 class Dashboard:
-    """The open dashboard and what its charts were sent: chart title → rows of the last answer."""
+    """The open dashboard; by chart title: what the chart asked, and the rows of the last answer."""
 
     def __init__(self, page: Page, superset: Superset) -> None:
         self.page = page
         self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.asked: dict[str, dict[str, Any]] = {}
         self.failures: list[str] = []
         self.outside: list[str] = []
         self._titles: dict[int, str] = {}
         self._url = superset.url
         page.on("response", self._answered)
         page.on("requestfinished", lambda request: self._finished(request.url))
-        # Superset's usage log, posted before the login and answered after it, would set back the old session's cookie.
-        page.route("**/superset/log/**", lambda route: route.abort())
-        page.goto(f"{superset.url}/login/")
-        page.locator("#username, input[name=username]").first.fill("admin")
-        page.locator("#password, input[name=password]").first.fill(superset.password)
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: "/login" not in url)
+        log_in_to_superset(page, superset.url, superset.password)
         charts = page.request.get(f"{superset.url}/api/v1/chart/?q=(page_size:100)").json()["result"]
         self._titles = {chart["id"]: chart["slice_name"] for chart in charts}
 
@@ -47,7 +38,7 @@ class Dashboard:
 
     def choose(self, name: str, option: str, titles: set[str]) -> None:
         """Choose an option of a filter, apply it, and wait for the charts that it holds for."""
-        self.page.get_by_role("combobox", name=name).click()
+        self.page.get_by_role("combobox", name=name).click(timeout=120_000)  # once its options have come
         self.page.keyboard.type(option)
         self.page.locator(".ant-select-item-option").filter(has_text=option).first.click()
         self.page.keyboard.press("Escape")
@@ -65,6 +56,7 @@ class Dashboard:
     @contextmanager
     def _answers(self, titles: set[str]) -> Iterator[None]:
         self.rows.clear()
+        self.asked.clear()
         with self.page.expect_response(lambda _: titles <= set(self.rows) or self.failures != [], timeout=120_000):
             yield
 
@@ -84,7 +76,8 @@ class Dashboard:
         if asked:  # else it is a filter that asks for its values
             # a chart of two queries draws the rows of both
             rows = [row for part in response.json()["result"] for row in part["data"]]
-            self.rows[self._titles[json.loads(asked[0])["slice_id"]]] = rows
+            title = self._titles[json.loads(asked[0])["slice_id"]]
+            self.asked[title], self.rows[title] = response.request.post_data_json, rows
 
     def _finished(self, url: str) -> None:
         if not url.startswith((self._url, "data:", "blob:")):
@@ -94,8 +87,19 @@ class Dashboard:
 @contextmanager
 def browsing(superset: Superset, height: int) -> Iterator[Dashboard]:
     """A browser, logged in; its page is so high because charts load when they come into view."""
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
-    ):
+    with chromium() as browser:
         yield Dashboard(browser.new_page(viewport={"width": 1440, "height": height}), superset)
+
+
+def charts() -> dict[str, set[str]]:
+    """Every dashboard of the bundle: slug → titles of its charts."""
+    bundle = ROOT / "include" / "superset" / "bundle" / "dashboards"
+    documents = [yaml.safe_load(path.read_text()) for path in sorted(bundle.glob("*.yaml"))]
+    return {
+        document["slug"]: {
+            node["meta"]["sliceName"]
+            for node in document["position"].values()
+            if isinstance(node, dict) and node["type"] == "CHART"
+        }
+        for document in documents
+    }

@@ -19,6 +19,14 @@ insert into clickstream.sessions (
     '', %(medium)s, %(device)s, 'Chrome', %(bot)s, true, %(purchases)s > 0, false
 )
 """
+_VISITS = """
+insert into clickstream.visits (
+    started_at, session_id, user_id, seconds, page_views, is_new, is_bot, engaged, converted, channel, device, browser,
+    entry_page, exit_page
+) select started_at, session_id, user_id, extract(epoch from ended_at - started_at), page_views, true,
+    bot is not null, engaged, converted, channel, device, browser, entry_page, exit_page
+from clickstream.sessions
+"""
 # user, ended so many seconds ago, length in seconds, page views, purchases, revenue, entry page, medium, device, bot
 _SESSIONS = (
     ("ann", 60, 95, 4, 1, 25, "/", "search", "desktop", None),
@@ -38,6 +46,8 @@ def seed_warehouse(writer_dsn: str) -> None:
         connection.execute("delete from clickstream.funnel_steps")
         for session in _SESSIONS:
             connection.execute(_SESSION, {"id": uuid.uuid4(), **dict(zip(_FIELDS, session, strict=True))})
+        connection.execute("truncate clickstream.visits")
+        connection.execute(_VISITS)
         for day, factor in (("2026-06-01", 1), ("2026-05-31", 1_000)):
             for breakdown, value, share in (("(all)", "(all)", 2), ("device", "mobile", 1)):
                 for step, (name, users) in enumerate(_STEPS, start=1):
@@ -83,7 +93,10 @@ from (values ('ann', 4), ('HOSTILE', 1)) as list (user_id, reached);
 insert into clickstream.funnel_steps (funnel, day, breakdown, value, step, step_name, users, share_of_first)
 select 'purchase', current_date - 1, breakdown, value, step, 'Step ' || step, 10 - step, (10 - step) / 9.0
 from generate_series(1, 4) as step, (values ('(all)', '(all)'), ('device', 'mobile')) as cut (breakdown, value);
-insert into clickstream.funnel_times values ('purchase', current_date - 1, '1 minute', '5 minutes', 3);
+insert into clickstream.funnel_times values
+    ('purchase', current_date - 1, '1 minute', '5 minutes', 3), ('purchase', current_date - 1, '1 day', '2 days', 1),
+    ('purchase', current_date - 1, '10 minutes', '15 minutes', 2),
+    ('purchase', current_date - 1, '2 hours', '4 hours', 1);
 insert into clickstream.journey_links values
     (current_date - 1, 1, 'Home', 'HOSTILE', 3), (current_date - 1, 1, 'Home', '(exit)', 2),
     (current_date - 1, 2, 'HOSTILE', '(exit)', 3);

@@ -1,6 +1,7 @@
 """Superset as the tests use it: its setup, its web server, its REST API, its live dialect."""
 
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -10,6 +11,10 @@ from typing import Any
 
 import httpx
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from clickstream.warehouse.roles import create_service_database
+from local.server import LOOPBACK, free_port
 
 ROOT = Path(__file__).parents[1]
 SUPERSET_PYTHON = ROOT / ".local" / "superset-venv" / "bin" / "python"
@@ -63,6 +68,27 @@ class Superset:
     def ready(self) -> None:
         """Ask for its health."""
         httpx.get(f"{self.url}/health").raise_for_status()
+
+
+def superset_beside(home: Path, admin_dsn: str, reader_dsn: str, redis_url: str, writer_dsn: str = "") -> Superset:
+    """A Superset over a warehouse and the live figures, its own database beside; not set up yet."""
+    create_service_database(admin_dsn, "superset", "test-superset")
+    reader = conninfo_to_dict(reader_dsn)
+    server = f"{reader['host']}:{reader['port']}"
+    variables = {
+        "PATH": os.environ["PATH"],
+        "SUPERSET_HOME": str(home),
+        "SUPERSET_SECRET_KEY": secrets.token_hex(32),
+        "SUPERSET_ADMIN_PASSWORD": secrets.token_urlsafe(16),
+        "SUPERSET_METADATA_URI": f"postgresql+psycopg2://superset:test-superset@{server}/superset",
+        "SUPERSET_READER_URI": (
+            f"postgresql+psycopg2://{reader['user']}:{reader['password']}@{server}/{reader['dbname']}"
+        ),
+        "CLICKSTREAM_REDIS_URL": redis_url,
+        "CLICKSTREAM_AIRFLOW_URL": "http://airflow.example:8080",
+    }
+    own = make_conninfo(reader_dsn, dbname="superset", user="superset", password="test-superset")
+    return Superset(variables, own, writer_dsn, f"http://{LOOPBACK}:{free_port()}")
 
 
 @dataclass(frozen=True)

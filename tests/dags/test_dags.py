@@ -140,7 +140,7 @@ def test_models(loaded: dict) -> None:
     assert dag["expression"] == "*/5 * * * *"
     assert dag["max_active_runs"] == 1
     sql, connection = "SQLExecuteQueryOperator", "clickstream_postgres"
-    hours = ["journey_flows", "late_hourly", "page_loads_hourly", "products_hourly", "traffic_hourly"]
+    hours = ["journey_flows", "late_hourly", "page_loads_hourly", "products_hourly", "traffic_hourly", "visits"]
     days = [
         "acquisition_daily",
         "bots_daily",

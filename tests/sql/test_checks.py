@@ -26,6 +26,7 @@ FAIL = {
     "stream: sessions of the last hour count their events",
     "traffic_hourly: events = minute counts",
     "traffic_hourly: sessions = stored sessions",
+    "visits: visits = stored sessions",
     "traffic_daily: days = sums of their hours",
     "acquisition_daily: each session under each rule",
     "pages: every viewed page is known",
@@ -80,7 +81,7 @@ def check(warehouse: Warehouse, within: psycopg.Connection | None = None) -> tup
 
 
 def test_all_pass_and_are_kept(built: Warehouse) -> None:
-    assert check(built) == (True, "32 checks, 0 failed")
+    assert check(built) == (True, "33 checks, 0 failed")
     kept = built.rows("select check_name, severity from clickstream.check_results where passed")
     assert set(kept) == {(name, "fail") for name in FAIL} | {(name, "warn") for name in WARN}
 
@@ -89,8 +90,8 @@ def test_checking_again_replaces_the_results(built: Warehouse) -> None:
     built.execute("update clickstream.traffic_minute set events = events + 1")
     assert not check(built)[0]
     built.execute("update clickstream.traffic_minute set events = events - 1")
-    assert check(built) == (True, "32 checks, 0 failed")
-    assert built.rows("select count(*) from clickstream.check_results") == [(32,)]
+    assert check(built) == (True, "33 checks, 0 failed")
+    assert built.rows("select count(*) from clickstream.check_results") == [(33,)]
 
 
 # What is damaged, and the check that must name it; others may fail beside it.
@@ -102,6 +103,7 @@ DAMAGE = {
     "update sessions set events = events + 1 where bot is null": "stream: sessions of the last hour count their events",
     "update traffic_hourly set events = events + 1": "traffic_hourly: events = minute counts",
     "delete from sessions where bot is not null": "traffic_hourly: sessions = stored sessions",
+    "delete from visits where user_id = 'b'": "visits: visits = stored sessions",
     "update traffic_daily set revenue_e4 = 1": "traffic_daily: days = sums of their hours",
     "delete from acquisition_daily where touch = 'first'": "acquisition_daily: each session under each rule",
     "delete from pages where page_path = '/cart'": "pages: every viewed page is known",
@@ -165,7 +167,7 @@ def test_a_warning_alone_does_not_stop_the_run(built: Warehouse) -> None:
     passed, summary = check(built)
     assert passed
     assert summary.startswith(
-        "32 checks, 1 failed; warn - journey_flows: forward flows = journey_links: 4 links differ"
+        "33 checks, 1 failed; warn - journey_flows: forward flows = journey_links: 4 links differ"
     )
 
 

@@ -1,7 +1,5 @@
 """A real Superset for the tests: set up once from its own environment, served on a free port, over seeded tables."""
 
-import os
-import secrets
 import sys
 from collections.abc import Iterator
 
@@ -10,11 +8,11 @@ import pytest
 import redis
 
 from clickstream.warehouse.migrations import migrate
-from clickstream.warehouse.roles import OWNER, READER, WRITER, create_service_database, create_warehouse
+from clickstream.warehouse.roles import OWNER, READER, WRITER, create_warehouse
 from local.postgres import Postgres
 from local.redis import Redis
-from local.server import LOOPBACK, free_port, running
-from superset_server import ROOT, SUPERSET_PYTHON, Api, Superset
+from local.server import running
+from superset_server import ROOT, SUPERSET_PYTHON, Api, Superset, superset_beside
 
 WAREHOUSE = "superset_warehouse"
 # The modules of the package that need no Superset are tested here; the rest runs in Superset's environment.
@@ -30,21 +28,9 @@ def superset_setup(
     passwords = {role: f"test-{role}" for role in (OWNER, WRITER, READER)}
     create_warehouse(postgres.admin_dsn(), passwords, WAREHOUSE)
     migrate(postgres.dsn(WAREHOUSE, OWNER, passwords[OWNER]), ROOT / "sql" / "schema")
-    create_service_database(postgres.admin_dsn(), "superset", "test-superset")
-    server = f"{LOOPBACK}:{postgres.port}"
-    variables = {
-        "PATH": os.environ["PATH"],
-        "SUPERSET_HOME": str(tmp_path_factory.mktemp("superset")),
-        "SUPERSET_SECRET_KEY": secrets.token_hex(32),
-        "SUPERSET_ADMIN_PASSWORD": secrets.token_urlsafe(16),
-        "SUPERSET_METADATA_URI": f"postgresql+psycopg2://superset:test-superset@{server}/superset",
-        "SUPERSET_READER_URI": f"postgresql+psycopg2://{READER}:{passwords[READER]}@{server}/{WAREHOUSE}",
-        "CLICKSTREAM_REDIS_URL": redis_server.url(),
-        "CLICKSTREAM_AIRFLOW_URL": "http://airflow.example:8080",
-    }
-    metadata_dsn = postgres.dsn("superset", "superset", "test-superset")
-    writer_dsn = postgres.dsn(WAREHOUSE, WRITER, passwords[WRITER])
-    superset = Superset(variables, metadata_dsn, writer_dsn, f"http://{LOOPBACK}:{free_port()}")
+    dsn = {role: postgres.dsn(WAREHOUSE, role, password) for role, password in passwords.items()}
+    home = tmp_path_factory.mktemp("superset")
+    superset = superset_beside(home, postgres.admin_dsn(), dsn[READER], redis_server.url(), dsn[WRITER])
     done = superset.setup()
     assert done.returncode == 0, done.stderr
     return superset, done.stdout

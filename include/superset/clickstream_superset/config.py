@@ -8,6 +8,8 @@ import os
 import time
 from datetime import timedelta
 
+from superset.config import THEME_DARK as _DARK
+from superset.config import THEME_DEFAULT as _LIGHT
 from superset.superset_typing import CacheConfig
 
 
@@ -111,3 +113,8 @@ EXTRA_CATEGORICAL_COLOR_SCHEMES = [
         "colors": ["#7DB8E0", "#99C8E7", "#B3D6EE", "#CCE4F4", "#E1EFF9", "#EEF6FB"],
     },
 ]
+
+# A journey's end stands beside the next step's pages, not in a column of its own; and labels keep apart.
+_CHARTS = {"sankey_v2": {"series": {"nodeAlign": "left", "nodeGap": 14}}}
+THEME_DEFAULT = {**_LIGHT, "echartsOptionsOverridesByChartType": _CHARTS}
+THEME_DARK = {**_DARK, "echartsOptionsOverridesByChartType": _CHARTS}

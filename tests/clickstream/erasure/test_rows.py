@@ -26,7 +26,7 @@ def visits(days: dict[str, list[str]]) -> list[Event]:
     return [Event.parse(f"{user} v {day} 10:00:00") for user, found in days.items() for day in found]
 
 
-@pytest.mark.parametrize("model", ["user_weeks", "funnel_users"])
+@pytest.mark.parametrize("model", ["user_weeks", "funnel_users", "visits"])
 def test_a_build_that_has_read_the_user_is_waited_for(warehouse: Warehouse, model: str) -> None:
     warehouse.store(visits({ANN: ["05"], BOB: ["05"]}))
     warehouse.run("scope/claim.sql")
