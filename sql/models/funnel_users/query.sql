@@ -178,10 +178,7 @@ with funnel_read_days as (
 ),
 
 funnel_read as (
-<<<<<<< HEAD
     -- What asks for types alone finds all in the index.
-=======
->>>>>>> e80f3d5cb65510b964a131fa5ce9a39283040988
     select
         ranges.scope_id,
         own.*
@@ -251,7 +248,6 @@ funnel_read as (
         ) as own
     where ranges.by_index and %(rules)s::jsonb <> '[]'
     union all
-    -- What asks for types alone finds all in the index.
     select
         ranges.scope_id,
         events.event_id,
