@@ -1,6 +1,6 @@
--- Which staged events differ from what is stored; one that is not stored at all has null.
--- Parameters: run, since, until (timestamptz).
-insert into pg_temp.differing_events
+-- The transaction's own table of staged events that differ from what is stored; one that is not stored at all has null.
+-- Parameters: run, since, until (timestamptz). Not `insert into`: only so PostgreSQL compares on several cores.
+create temporary table differing_events on commit drop as
 select
     staged.*,
     case

@@ -99,3 +99,17 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """plugins/ on the path, as Airflow puts it there."""
     monkeypatch.syspath_prepend(str(ROOT / "plugins"))
     monkeypatch.setenv("CLICKSTREAM_HOME", str(ROOT))
+
+
+@pytest.fixture
+def spark_environment(spark_jars: Path, tmp_path: Path) -> dict[str, str]:
+    """What spark-submit reads beside spark_jobs/spark-defaults.conf."""
+    host = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": f"{spark_jars}/*",
+        "spark.ui.enabled": "false",
+        "spark.sql.warehouse.dir": tmp_path / "warehouse",
+    }
+    (tmp_path / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in host.items()))
+    return {"PYSPARK_PYTHON": sys.executable, "SPARK_CONF_DIR": str(tmp_path), "SPARK_LOCAL_IP": "127.0.0.1"}

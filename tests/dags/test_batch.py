@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import sysconfig
 from datetime import date
 from pathlib import Path
@@ -20,28 +19,18 @@ from .test_dags import airflow
 
 @pytest.mark.timeout(600)
 def test_a_run_of_archive_and_one_of_backfill(
-    airflow_environment: dict[str, str], platform: Settings, spark_jars: Path, tmp_path: Path
+    airflow_environment: dict[str, str], platform: Settings, spark_environment: dict[str, str]
 ) -> None:
     shop = Shop(platform)
     shop.produce([encoded(event(number)) for number in range(10)])
     shop.stream()
     shop.writer.close()
-    host = {
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraClassPath": f"{spark_jars}/*",
-        "spark.ui.enabled": "false",
-        "spark.sql.warehouse.dir": tmp_path / "warehouse",
-    }
-    (tmp_path / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in host.items()))
     spark = json.dumps({"conn_type": "spark", "host": "local[1]", "extra": {"deploy-mode": "client"}})
     environment = {
         **airflow_environment,
         **{name: value for name, value in os.environ.items() if name.startswith("CLICKSTREAM_")},
+        **spark_environment,
         "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_CONF_DIR": str(tmp_path),
-        "SPARK_LOCAL_IP": "127.0.0.1",
         "AIRFLOW_CONN_CLICKSTREAM_SPARK": spark,
         "AIRFLOW_CONN_CLICKSTREAM_SPARK_ARCHIVE": spark,
     }

@@ -95,8 +95,8 @@ def platform_parts(kafka: str, postgres: Postgres, tmp_path_factory: pytest.Temp
         "CLICKSTREAM_STATE_DIR": str(directory / "state"),
         "CLICKSTREAM_SUPERSET_URL": f"http://127.0.0.1:{free_port()}",
     }
-    with ExitStack() as redis_process, airflow(directory, postgres, variables) as (api, password):
-        platform = Platform(api, password, dsn[READER], postgres, live, directory, redis_process)
+    with ExitStack() as redis_process, airflow(directory, postgres, variables) as serving:
+        platform = Platform(serving.api, serving.password, dsn[READER], postgres, live, directory, redis_process)
         platform.start_redis()
         yield platform
 

@@ -46,7 +46,6 @@ def swap_events(cursor: Cursor, catch_up: CatchUp) -> int:
     [(stored, accepted)] = cursor.fetchall()
     if stored != accepted:
         raise BackfillError(f"{stored} events of {catch_up.day.date} are stored, but {accepted} were accepted")
-    cursor.execute(statement("backfill/differing_events.sql"))
     cursor.execute(statement("backfill/compare_events.sql"), bound)
     cursor.execute("select count(*), count(*) filter (where stored is null) from pg_temp.differing_events")
     [(differing, missing)] = cursor.fetchall()
