@@ -8,8 +8,8 @@ backfilled. Zero differences prove that what the stream wrote equals a recompute
 After a rule has changed (a bot pattern, a page group, a channel), restart the stream and let history follow:
 `airflow backfill create --dag-id clickstream_backfill --from-date 2026-11-01 --to-date 2026-11-20
 --reprocess-behavior completed` (both dates are included; without the last option days that ran before are skipped;
-`--dry-run` shows the days, `--max-active-runs 2` keeps the next one ready). The stream may write meanwhile. A run that is
-killed changes nothing and can be run again.
+`--dry-run` shows the days, `--max-active-runs 2` keeps the next one ready). The stream may write meanwhile. A run that
+is killed changes nothing and can be run again.
 
 `--dag-run-conf '{"compare_policies": true}'` changes nothing, but measures what gaps of 15, 30 and 60 minutes, a cut at
 midnight or at a new campaign would make of each day (table `session_policies`).
