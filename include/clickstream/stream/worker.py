@@ -50,6 +50,7 @@ def slice_worker(context: StreamContext) -> Callable[[Iterator[pa.RecordBatch]],
     def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table, read_ms in _tables(batches):
             applied = _writer(context).apply(_read_slice(table, context))
+            del table  # a hundred megabytes, while the next slice comes
             _settle()
             if applied is not None:
                 yield pa.RecordBatch.from_pydict({"report": [msgspec.msgpack.encode(_report(applied, read_ms))]})
