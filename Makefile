@@ -34,7 +34,7 @@ clean: ## remove .local/: data, passwords, environments (asks first)
 
 test: ## run all tests (ARGS='tests/local -k ports')
 	@$(BOOTSTRAP) --tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 test-faults: ## the whole fault matrix, as a table at the end (SEEDS='1 2 3', ARGS='-k redis')
 	@$(BOOTSTRAP) --tests

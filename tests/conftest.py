@@ -10,12 +10,14 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import redis as redis_client
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 from clickstream.settings import Settings, settings
 from clickstream.warehouse.migrations import migrate
@@ -35,15 +37,24 @@ for size in ("COLUMNS", "LINES"):
 PASSWORDS = {role: f"test-{role}" for role in (OWNER, WRITER, READER)}
 
 
-# Servers and jobs of these directories are dear to start: one worker of pytest-xdist has all of their tests, first.
+# Servers and jobs of these directories are dear to start: one worker has all of their tests, and has them first.
 DEAR = ("faults", "superset", "dags", "clickstream/backfill", "clickstream/erasure", "clickstream/stream")
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):
+    """Tests of one file go to one worker, and so do those of a dear directory."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(Path(nodeid.split("::", 1)[0]).relative_to("tests"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How `make test` hands out tests, instead of what ``--dist`` says."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name each test's group for ``--dist loadgroup``: a dear directory, else its file."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(ROOT / "tests"))))
+    """The dear ones first, so that no worker ends with them alone."""
     items.sort(key=lambda item: _rank(_group(item.path.relative_to(ROOT / "tests"))))
 
 
