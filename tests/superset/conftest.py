@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
 import redis
 
@@ -38,8 +39,10 @@ def superset_setup(
 
 @pytest.fixture(scope="session")
 def superset(superset_setup: tuple[Superset, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
-    """The Superset, served."""
+    """The Superset, served; it caches nothing, so that no test is answered with what another stored."""
     server = superset_setup[0]
+    with psycopg.connect(server.metadata_dsn) as metadata:
+        metadata.execute("update tables set cache_timeout = -1")
     with running(server, tmp_path_factory.mktemp("superset-web") / "superset.log", seconds=180):
         yield server
 
