@@ -215,7 +215,7 @@ def test_a_run_of_models(airflow_environment: dict[str, str], warehouse: Warehou
         "select interval_end, passed from clickstream.check_results"
         " where check_name not like 'funnel%' and severity = 'fail'"
     )
-    by_files, by_operators = 24, 21
+    by_files, by_operators = 25, 21
     assert checks == [(datetime(2026, 1, 5, 10, 5, tzinfo=UTC), True)] * (by_files + by_operators)
     for left in ("model_users", "model_hours", "funnel_days", "retention_weeks"):
         assert warehouse.rows(f"select count(*) from clickstream.{left}") == [(0,)], left

@@ -76,7 +76,7 @@ def producing(shop: Shop, back: timedelta) -> Iterator[Callable[[], int]]:
         thread.join()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)  # five jobs, one after the other, beside the stream
 def test_the_current_hour(shop: Shop, start_job: Start) -> None:
     now = datetime.now(UTC)
     # Within reach of midnight, users of both days stay as the stream wrote them: look at the hour before last then.
