@@ -16,53 +16,47 @@ where
     and stored.funnel = changed.funnel
     and stored.day = changed.day;
 
-create temporary table funnel_listed (
-    day date not null,
-    breakdown text not null,
-    value text not null,
-    reached smallint not null,
-    step_at timestamptz[] not null
-) on commit drop;
-
-insert into funnel_listed
-select
-    entries.day,
-    parts.breakdown,
-    parts.value,
-    entries.reached,
-    entries.step_at
-from funnel_days as changed
-inner join funnel_users as entries on changed.funnel = entries.funnel and changed.day = entries.day
-cross join
-    lateral (
-        select
-            '(all)' as breakdown,
-            '(all)' as value
-        union all
-        select
-            key,
-            value
-        from jsonb_each_text(entries.breakdown)
-    ) as parts
-where changed.run_id = %(run_id)s and changed.funnel = %(funnel)s;
-
-analyze funnel_listed (day, breakdown, value, reached);
-
 insert into funnel_steps
--- Counted where each stopped first: who stopped later has been at every step before.
-with stopped as (
+with listed as (
     select
+        entries.funnel,
+        entries.day,
+        parts.breakdown,
+        parts.value,
+        entries.reached,
+        entries.step_at
+    from funnel_days as changed
+    inner join funnel_users as entries on changed.funnel = entries.funnel and changed.day = entries.day
+    cross join
+        lateral (
+            select
+                '(all)' as breakdown,
+                '(all)' as value
+            union all
+            select
+                key,
+                value
+            from jsonb_each_text(entries.breakdown)
+        ) as parts
+    where changed.run_id = %(run_id)s and changed.funnel = %(funnel)s
+),
+
+-- Counted where each stopped first: who stopped later has been at every step before.
+stopped as (
+    select
+        funnel,
         day,
         breakdown,
         value,
         reached,
         count(*) as users
-    from funnel_listed
-    group by day, breakdown, value, reached
+    from listed
+    group by funnel, day, breakdown, value, reached
 ),
 
 counts as (
     select
+        stopped.funnel,
         stopped.day,
         stopped.breakdown,
         stopped.value,
@@ -71,11 +65,12 @@ counts as (
         coalesce(sum(stopped.users) filter (where stopped.reached >= steps.step), 0)::bigint as users
     from stopped
     cross join unnest(%(steps)s::text[]) with ordinality as steps (step_name, step)
-    group by stopped.day, stopped.breakdown, stopped.value, steps.step, steps.step_name
+    group by stopped.funnel, stopped.day, stopped.breakdown, stopped.value, steps.step, steps.step_name
 ),
 
 times as (
     select
+        listed.funnel,
         listed.day,
         listed.breakdown,
         listed.value,
@@ -86,14 +81,13 @@ times as (
         percentile_cont(array[0.25, 0.5, 0.75, 0.9]) within group (
             order by extract(epoch from listed.step_at[steps.step] - listed.step_at[1])::double precision
         ) as first
-    from funnel_listed as listed
+    from listed
     cross join lateral generate_series(2, listed.reached) as steps (step)
-    where listed.reached > 1
-    group by listed.day, listed.breakdown, listed.value, steps.step
+    group by listed.funnel, listed.day, listed.breakdown, listed.value, steps.step
 )
 
 select
-    %(funnel)s,
+    counts.funnel,
     counts.day,
     counts.breakdown,
     counts.value,
@@ -113,11 +107,14 @@ select
 from counts
 left join times
     on
-        counts.day = times.day
+        counts.funnel = times.funnel
+        and counts.day = times.day
         and counts.breakdown = times.breakdown
         and counts.value = times.value
         and counts.step = times.step
-window in_order as (partition by counts.day, counts.breakdown, counts.value order by counts.step);
+window in_order as (
+    partition by counts.funnel, counts.day, counts.breakdown, counts.value order by counts.step
+);
 
 select
     count(distinct day) as days,

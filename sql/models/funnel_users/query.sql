@@ -162,6 +162,26 @@ select
 from funnel_rules
 cross join jsonb_to_recordset(funnel_rules.conditions) as conditions (name text, test text, value jsonb);
 
+-- What the index events_funnel holds: its own condition, so that the planner knows.
+create or replace temporary view funnel_indexed as
+select
+    event_id,
+    event_time,
+    event_type,
+    user_id,
+    page_path,
+    page_url,
+    properties,
+    device,
+    browser
+from events
+where
+    bot is null
+    and event_type in (
+        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info', 'purchase',
+        'sign_up', 'login'
+    );
+
 create temporary table funnel_built (like funnel_users) on commit drop;
 
 insert into funnel_built
@@ -185,7 +205,7 @@ funnel_read as (
     from funnel_ranges as ranges
     cross join
         lateral (
-            -- Materialized: the planner must not join all ranges with all events instead. The list is the index's.
+            -- Materialized: the planner must not join all ranges with all events instead.
             with looked_up as materialized (
                 select
                     events.event_id,
@@ -197,16 +217,11 @@ funnel_read as (
                     null::jsonb as properties,
                     events.device,
                     events.browser
-                from events
+                from funnel_indexed as events
                 where
                     ranges.user_id = events.user_id
                     and ranges.begins <= events.event_time
                     and ranges.ends >= events.event_time
-                    and events.bot is null
-                    and events.event_type in (
-                        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info',
-                        'purchase', 'sign_up', 'login'
-                    )
                     and events.event_type = any(%(types)s::text[])
             )
 
@@ -231,16 +246,11 @@ funnel_read as (
                     events.properties,
                     events.device,
                     events.browser
-                from events
+                from funnel_indexed as events
                 where
                     ranges.user_id = events.user_id
                     and ranges.begins <= events.event_time
                     and ranges.ends >= events.event_time
-                    and events.bot is null
-                    and events.event_type in (
-                        'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info',
-                        'purchase', 'sign_up', 'login'
-                    )
                     and events.event_type = any(%(types)s::text[])
             )
 
@@ -260,7 +270,7 @@ funnel_read as (
         events.device,
         events.browser
     from funnel_ranges as ranges
-    inner join events
+    inner join funnel_indexed as events
         on
             ranges.user_id = events.user_id
             and ranges.begins <= events.event_time
@@ -269,11 +279,6 @@ funnel_read as (
         %(in_index)s
         and %(rules)s::jsonb = '[]'
         and not ranges.by_index
-        and events.bot is null
-        and events.event_type in (
-            'search', 'view_item', 'add_to_cart', 'remove_from_cart', 'begin_checkout', 'add_payment_info', 'purchase',
-            'sign_up', 'login'
-        )
         and events.event_type = any(%(types)s::text[])
         and events.event_time >= (
             select min(begins) from funnel_ranges
