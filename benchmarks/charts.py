@@ -22,10 +22,9 @@ from typing import Any, NamedTuple
 import psycopg
 import redis
 from bench_servers import ROOT, warehouse
-from history import History
+from history import History, shop
 from models_dag import Models
 
-from clickstream.generator import GeneratorOptions
 from clickstream.live import Live, Performance
 from clickstream.settings import Settings
 from local.server import running
@@ -33,9 +32,6 @@ from local.server import running
 sys.path.append(str(ROOT / "tests"))
 from superset_browser import Dashboard, browsing, charts
 from superset_server import Superset, superset_beside
-
-# Of what is sent, this share is no event of its own: duplicates and malformed records.
-EXTRA = 0.06
 
 
 class Answer(NamedTuple):
@@ -68,7 +64,7 @@ def fill(platform: Settings, events: int, days: int) -> None:
     now = datetime.now(UTC)
     began = time.monotonic()
     history = History(platform)
-    history.store(GeneratorOptions(rate=events * (1 + EXTRA) / (days * 86_400)), now - timedelta(days=days), now)
+    history.store(shop(events, days), now - timedelta(days=days), now)
     history.close()
     say(f"stored after {time.monotonic() - began:.0f} s")
     Models(platform).run(now, now)

@@ -20,14 +20,12 @@ from typing import Any
 import duckdb
 import psycopg
 from bench_servers import NoPlatformError, warehouse
-from history import History
+from history import History, shop
 from models_dag import Models, seconds
 
-from clickstream.generator import GeneratorOptions
 from clickstream.settings import Settings
 
 _DAYS = 21
-_STORED_SHARE = 0.943  # of the records that the generator makes: the others are repeats or broken
 _TIMES = 3
 # What the funnel reads, in the order in which it is stored.
 _READ = {
@@ -57,6 +55,7 @@ _ANSWERS = {
         "select day, epoch(at_least)::bigint, users from funnel_times",
     ),
 }
+_COUNTED = ("funnel_events", "funnel_users", "funnel_entries", "funnel_converted")
 _SQL = Path(__file__).parent / "sql" / "funnel.sql"
 
 
@@ -78,10 +77,9 @@ def main() -> int:
 def measure(platform: Settings, events: int, directory: Path) -> dict[str, Any]:
     """The figures; raises AssertionError when the answers differ."""
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    options = GeneratorOptions(rate=events / _STORED_SHARE / (_DAYS * 86_400))
     with contextlib.closing(History(platform)) as history:
-        storing = seconds(lambda: history.store(options, end - timedelta(days=_DAYS), end))
-    return {"store_seconds": round(storing), **compare(platform, end, directory)}
+        storing = seconds(lambda: history.store(shop(events, _DAYS), end - timedelta(days=_DAYS), end))
+    return {"funnel_store_seconds": round(storing), **compare(platform, end, directory)}
 
 
 def compare(platform: Settings, end: datetime, directory: Path) -> dict[str, Any]:
@@ -112,7 +110,7 @@ def compare(platform: Settings, end: datetime, directory: Path) -> dict[str, Any
         ).fetchone()
     assert counted is not None
     return {
-        **dict(zip(("events", "users", "entries", "converted"), map(int, counted), strict=True)),
+        **dict(zip(_COUNTED, map(int, counted), strict=True)),
         "funnel_seconds": round(statistics.median(builds), 2),
         "funnel_again_seconds": round(again, 2),
         "funnel_duckdb_seconds": round(statistics.median(scans), 2),

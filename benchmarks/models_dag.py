@@ -1,5 +1,6 @@
 """The tasks of clickstream_models without Airflow's scheduler: their own SQL and parameters, in the DAG's order."""
 
+import logging
 import runpy
 import sys
 import time
@@ -14,6 +15,9 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from bench_servers import ROOT
 
 from clickstream.settings import Settings
+
+# Airflow's, of its import, writes to standard output, where the figures go.
+logging.getLogger().handlers.clear()
 
 
 class Models:

@@ -31,9 +31,7 @@ def visits(end: datetime) -> Iterator[tuple[datetime, bytes]]:
 
 
 def _event(text: str, kind: str, at: datetime, number: int) -> dict[str, object]:
-    tags = "&".join(
-        f"utm_{tag}={quote_plus(text)}" for tag in ("source", "medium", "campaign", "term", "content", "id")
-    )
+    tags = "&".join(f"utm_{tag}={quote_plus(text)}" for tag in TAGS)
     page = f"https://shop.example/{text}"
     return {
         "event_id": str(uuid.uuid4()),

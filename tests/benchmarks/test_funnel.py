@@ -25,6 +25,6 @@ def test_postgres_and_duckdb_answer_alike(database: Any, tmp_path: Path, monkeyp
     with contextlib.closing(History(settings())) as history:
         history.store(GeneratorOptions(rate=0.05, users=400), end - timedelta(days=3), end)
     figures = funnel.compare(settings(), end, tmp_path)
-    assert figures["entries"] > 100
-    assert figures["converted"] > 0
+    assert figures["funnel_entries"] > 100
+    assert figures["funnel_converted"] > 0
     settings.cache_clear()

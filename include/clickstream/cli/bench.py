@@ -28,7 +28,7 @@ FIGURES = {
     "paced_job_peak_pss_mb": ("streaming job at that pace, peak memory (PSS), MB", "≤ 2,500"),
     "backfilled_per_second": ("backfill of a day, archive to swap, events/s", "≥ 60,000"),
     "stream_waited_seconds": ("… for which the stream waited, s", ""),
-    "events": ("purchase funnel, built for all users: stored events", ""),
+    "funnel_events": ("purchase funnel, built for all users: stored events", ""),
     "funnel_seconds": ("… by the models' SQL, s", ""),
     "funnel_duckdb_seconds": ("… by DuckDB from Parquet, s", ""),
     "funnel_ratio": ("… times as long as DuckDB", "≤ 2"),
