@@ -59,7 +59,7 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
         epoch = ledger.acquire(connection, f"{socket.gethostname()}:{os.getpid()}")
         offsets = ledger.starting_offsets(connection, state)
     log.info("lease epoch %d; starting offsets %s", epoch, offsets)
-    context = StreamContext(dsn, epoch, _rules(settings), settings.topic, len(offsets))
+    context = StreamContext(dsn, epoch, Rules.of(settings), settings.topic, len(offsets))
     end_offsets = EndOffsets(settings.kafka_bootstrap, settings.topic, sorted(offsets))
     pulse = Pulse(
         dsn, settings.redis_url.get_secret_value(), epoch, end_offsets, dict(offsets), partial(_end, stopping)
@@ -79,14 +79,6 @@ def run(spark: "SparkSession", settings: Settings, run_for: float) -> None:
         end_offsets.close()
     if pulse.lost:
         raise ledger.LeaseLostError(pulse.lost)
-
-
-def _rules(settings: Settings) -> Rules:
-    return Rules(
-        gap_ms=settings.session_gap_seconds * 1_000,
-        late_after_ms=settings.late_after_seconds * 1_000,
-        future_tolerance_ms=settings.future_tolerance_seconds * 1_000,
-    )
 
 
 def _stop_on_signals() -> threading.Event:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psycopg.rows import TupleRow
 
 from clickstream.erasure.tombstones import erased_users, without_erased
+from clickstream.settings import Settings
 from clickstream.slice import Decoded, Records, conflicts
 from clickstream.warehouse.adapt import UuidArray
 from clickstream.warehouse.fold import add_counts, fold_sessions
@@ -32,6 +33,15 @@ class Rules:
     gap_ms: int
     late_after_ms: int
     future_tolerance_ms: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Rules":
+        """As the platform is set."""
+        return cls(
+            gap_ms=settings.session_gap_seconds * 1_000,
+            late_after_ms=settings.late_after_seconds * 1_000,
+            future_tolerance_ms=settings.future_tolerance_seconds * 1_000,
+        )
 
 
 @dataclass(frozen=True)
