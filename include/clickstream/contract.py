@@ -7,7 +7,7 @@ Kafka time.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -144,19 +144,10 @@ _FIELDS = frozenset(Envelope.__struct_fields__)
 # PostgreSQL's jsonb and Python refuse numbers far beyond a double; only such ones (or text like them) pay.
 _LARGE_NUMBER = re.compile(rb"[eE][+-]?\d{2}|\d{309}")
 encode = msgspec.json.Encoder().encode
-_read_known = msgspec.json.Decoder(KnownEvent).decode
+# The fast way into `decode`: a record that this reads, `decode` accepts too if its id, type and time are good and it
+# is neither too large nor holds NUL. One of UNREADABLE is raised for every other: only `decode` can tell what it is.
+read_known: Callable[[bytes], KnownEvent] = msgspec.json.Decoder(KnownEvent).decode
 UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)  # what msgspec raises for bad input
-
-
-def read_known(value: bytes) -> KnownEvent:
-    """The fast way into `decode`: an event that `decode` accepts too if its id, type and time are good.
-
-    Raises one of UNREADABLE for every other record: only `decode` can tell what it is.
-    """
-    event = _read_known(value)
-    if len(value) > MAX_EVENT_BYTES or (b"\\" in value and b"\\u0000" in value):
-        raise ValueError("too large, or holds NUL")
-    return event
 
 
 def canonical(properties: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """The stream's rules over files of events: sessions, journeys and the contract, without a platform."""
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -161,8 +162,12 @@ def _reading(files: Sequence[str]) -> Iterator[Callable[[int], None]]:
     """Call with the bytes read so far."""
     from clickstream.files.lines import total_bytes
 
-    with progress("read", total_bytes(files) or None, BYTES) as bar:
-        yield bar.to
+    gc.disable()  # reading makes many objects and no cycles
+    try:
+        with progress("read", total_bytes(files) or None, BYTES) as bar:
+            yield bar.to
+    finally:
+        gc.enable()
 
 
 @contextmanager

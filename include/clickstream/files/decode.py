@@ -17,14 +17,14 @@ from multiprocessing import get_context, parent_process
 import numpy as np
 import polars as pl
 
-from clickstream.files.lines import Block
+from clickstream.files.lines import Block, Span
 from clickstream.slice import DEAD_LETTERS_SCHEMA, EVENTS_SCHEMA, Decoded, Records, decode_slice
 
 EVENT_KEYS = ("event_id", "kafka_offset", "content_hash")
 _NOT_IN_SESSIONS = ("kafka_ms", "history", "page_group", "properties", "product_id", "category", "page_load_ms")
 SESSION_COLUMNS = tuple(name for name in EVENTS_SCHEMA if name not in _NOT_IN_SESSIONS)
 REFUSAL = tuple(name for name in DEAD_LETTERS_SCHEMA if name not in ("payload", "kafka_ms"))
-_FEW_BLOCKS = 8  # are decoded before processes of their own would have started
+_FEW_BLOCKS = 4  # are decoded before processes of their own would have started
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class Reading:
     future_tolerance_ms: int
     columns: Sequence[str]
 
-    def decode(self, content: bytes, first: int) -> Decoded:
+    def decode(self, source: bytes | Span, first: int) -> Decoded:
         """One record a line; `kafka_offset` is the number of the line, counted from `first`. Lines of white space
-        alone are none."""
+        alone are none. Raises ReplayError for a file that was cut meanwhile."""
+        content = source.read() if isinstance(source, Span) else source
         lines = content.removesuffix(b"\n").split(b"\n")
         offsets = np.arange(first, first + len(lines), dtype=np.int64)
         if not all(map(bytes.strip, lines)):
@@ -59,25 +60,33 @@ class Reading:
 def decoded(blocks: Iterator[Block], reading: Reading) -> Iterator[tuple[Block, Decoded]]:
     """Each block with what is in it, in order; decoded on all cores when there are more than a few blocks."""
     few = list(islice(blocks, _FEW_BLOCKS))
-    cores = len(os.sched_getaffinity(0))
-    if len(few) < _FEW_BLOCKS or cores == 1:
+    workers = len(os.sched_getaffinity(0)) - 1
+    if len(few) < _FEW_BLOCKS or workers == 0:
         for block in chain(few, blocks):
             yield block, reading.decode(block.content, block.first)
     else:
-        yield from _decoded_apart(chain(few, blocks), reading, cores)
+        yield from _decoded_apart(chain(few, blocks), reading, workers)
 
 
-def _decoded_apart(blocks: Iterator[Block], reading: Reading, cores: int) -> Iterator[tuple[Block, Decoded]]:
+def _decoded_apart(blocks: Iterator[Block], reading: Reading, workers: int) -> Iterator[tuple[Block, Decoded]]:
+    """This process decodes too while its workers are busy: what it decodes need not be carried over."""
     # Spawned, not forked: the threads of Arrow and Polars do not survive a fork.
-    pool = ProcessPoolExecutor(cores, get_context("spawn"), _start_worker)
-    waiting: deque[tuple[Block, Future[_Packed]]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+    found: deque[tuple[Block, Future[_Packed] | Decoded]] = deque()
+    under_way: set[Future[_Packed]] = set()
     try:
         for block in blocks:
-            waiting.append((block, _submitted(pool, reading, block)))
-            if len(waiting) > 2 * cores:
-                yield _awaited(*waiting.popleft())
-        while waiting:
-            yield _awaited(*waiting.popleft())
+            under_way = {future for future in under_way if not future.done()}
+            if len(under_way) < 2 * workers:
+                future = _submitted(pool, reading, block)
+                under_way.add(future)
+                found.append((block, future))
+            else:
+                found.append((block, reading.decode(block.content, block.first)))
+            while found and not (isinstance(found[0][1], Future) and not found[0][1].done()):
+                yield _taken(*found.popleft())
+        while found:
+            yield _taken(*found.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -105,14 +114,14 @@ def _fit_for_workers() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _awaited(block: Block, packed: "Future[_Packed]") -> tuple[Block, Decoded]:
-    return block, Decoded(*map(pl.read_ipc, packed.result()))
+def _taken(block: Block, found: "Future[_Packed] | Decoded") -> tuple[Block, Decoded]:
+    return block, found if isinstance(found, Decoded) else Decoded(*map(pl.read_ipc, found.result()))
 
 
 _Packed = tuple[bytes, bytes]  # Arrow IPC: pickled frames take three times as long
 
 
-def _decode_packed(reading: Reading, content: bytes, first: int) -> _Packed:
+def _decode_packed(reading: Reading, content: bytes | Span, first: int) -> _Packed:
     found = reading.decode(content, first)
     return _packed(found.events), _packed(found.dead_letters)
 

@@ -7,8 +7,25 @@ from typing import NamedTuple
 from clickstream.replay import ReplayError, opened
 
 STDIN = "-"
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 16 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Span(NamedTuple):
+    """Bytes of a plain file, which a worker reads for itself: through a pipe they would be copied four times."""
+
+    path: str
+    offset: int
+    length: int
+
+    def read(self) -> bytes:
+        """Raises ReplayError when the file has become shorter."""
+        with Path(self.path).open("rb") as file:
+            file.seek(self.offset)
+            content = file.read(self.length)
+        if len(content) < self.length:
+            raise ReplayError(f"{self.path} was cut while it was read")
+        return content
 
 
 class Block(NamedTuple):
@@ -21,7 +38,7 @@ class Block(NamedTuple):
     source: str
     start: int
     first: int
-    content: bytes
+    content: bytes | Span
     position: int
 
 
@@ -34,13 +51,16 @@ def blocks(sources: Sequence[str]) -> Iterator[Block]:
     for source in sources:
         with opened(None if source == STDIN else Path(source)) as (reader, raw):
             start, before = first, position
+            plain = reader is raw and raw.seekable()
             while content := reader.read(_BLOCK_BYTES):
                 if not content.endswith(b"\n"):
                     content += reader.readline()
                 if first == start:
                     content = content.removeprefix(_BYTE_ORDER_MARK)
-                position = before + (raw.tell() if raw.seekable() else 0)
-                yield Block(source, start, first, content, position)
+                read = raw.tell() if raw.seekable() else 0
+                position = before + read
+                span = Span(source, read - len(content), len(content))
+                yield Block(source, start, first, span if plain else content, position)
                 first += content.count(b"\n") + (not content.endswith(b"\n"))
 
 

@@ -114,11 +114,11 @@ def test_many_processes_say_what_one_says(traffic: Path, tmp_path: Path, monkeyp
 
 
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    small = "import os; os.sched_getaffinity = lambda _: {0, 1}; from clickstream.files import decode, lines;"
+    small = "import os; os.sched_getaffinity = lambda _: {0, 1, 2}; from clickstream.files import decode, lines;"
     small += "decode._FEW_BLOCKS = 1; lines._BLOCK_BYTES = 1;"
     with started("sessions", "-", program=small, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        process.stdin.write(b"".join(encoded(event(number)) + b"\n" for number in range(4)))
+        process.stdin.write(b"".join(encoded(event(number)) + b"\n" for number in range(6)))
         process.stdin.flush()
         workers = wait_until(lambda: _workers(process.pid), "the workers to start")
         process.kill()
