@@ -84,6 +84,7 @@ def _recompute(
     expected = sum(map(len, accepted.values()))
     if not expected:
         return 0
+    log.info("%d accepted events; reading them from the archive", expected)
     records = records_below(spark, settings, vector)
     shared = spark.sparkContext.broadcast(accepted)
     border = (
@@ -96,6 +97,7 @@ def _recompute(
     )
     shared.unpersist()
     _check_complete(connection, context, expected)
+    log.info("all are there; looking at the days around it for the sessions at the borders")
     latest = int(datetime.now(UTC).timestamp() * 1_000) + settings.future_tolerance_seconds * 1_000 + _DAY_MS
     neighbours = Neighbours(spark, records, connection, vector, latest)
     own, carried = neighbours.resolve(pl.concat([empty_fragments(), *read_frames([row.frame for row in border])]), day)

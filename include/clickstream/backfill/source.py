@@ -4,12 +4,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import psycopg
+from numpy.typing import NDArray
 
 from clickstream.archive.table import location
 from clickstream.backfill.day import Accepted
 from clickstream.settings import Settings
+from clickstream.warehouse.adapt import read_bigints
 from clickstream.warehouse.frames import statement
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def records_below(spark: "SparkSession", settings: Settings, vector: dict[int, i
 
 def accepted_offsets(connection: psycopg.Connection, days: list[date], vector: dict[int, int]) -> Accepted:
     """Where the accepted events of UTC days lie below the vector: offsets by partition, sorted."""
-    query = statement("backfill/accepted_places.sql")
-    with connection.cursor() as cursor, cursor.copy(query, {"days": days}) as copy:
-        text = b"".join(bytes(block) for block in copy)
-    schema = {"partition": pl.Int32, "offset": pl.Int64}
-    places = pl.read_csv(text, has_header=False, schema=schema, raise_if_empty=False)
-    found = {int(str(p)): part["offset"].to_numpy() for (p,), part in places.group_by("partition")}
-    return {p: np.sort(offsets[offsets < vector.get(p, 0)]) for p, offsets in found.items()}
+    found: dict[int, list[NDArray[np.int64]]] = {}
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(statement("backfill/accepted_places.sql"), {"days": days})
+        for partition, places in cursor:
+            found.setdefault(partition, []).append(read_bigints(places))
+    sorted_offsets = {partition: np.sort(np.concatenate(pieces)) for partition, pieces in found.items()}
+    return {p: offsets[: np.searchsorted(offsets, vector.get(p, 0))] for p, offsets in sorted_offsets.items()}

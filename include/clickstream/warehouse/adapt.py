@@ -48,6 +48,11 @@ class TimestampArray(_Array):
         super().__init__(elements, len(milliseconds))
 
 
+def read_bigints(payload: bytes) -> NDArray[np.int64]:
+    """What array_send makes of a bigint[] that is neither empty nor holds nulls."""
+    return np.frombuffer(payload, dtype=[("size", ">i4"), ("value", ">i8")], offset=20)["value"].astype(np.int64)
+
+
 class _ArrayDumper(Dumper):
     format = Format.BINARY
 
