@@ -82,6 +82,19 @@ def test_every_axis_says_what_it_measures() -> None:
     assert {name for name, titles in axes.items() if not all(titles)} == set()
 
 
+def test_a_metric_that_only_sorts_has_no_name_of_its_own() -> None:
+    """Superset draws it as a series beside the others when its label is another than its name."""
+    datasets = {each["uuid"]: each for each in documents("datasets").values()}
+    sorting = 0
+    for chart in documents("charts").values():
+        order = chart["params"].get("x_axis_sort")
+        metrics = {metric["metric_name"]: metric for metric in datasets[chart["dataset_uuid"]]["metrics"]}
+        if order in metrics and order not in chart["params"]["metrics"]:
+            sorting += 1
+            assert metrics[order].get("verbose_name", order) == order, chart["slice_name"]
+    assert sorting == 3
+
+
 @pytest.mark.parametrize("name", documents("dashboards"))
 def test_a_filter_holds_for_the_charts_that_have_its_column_and_names_the_others(name: str) -> None:
     dashboard = documents("dashboards")[name]
