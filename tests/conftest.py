@@ -27,6 +27,8 @@ from local.kafka import Kafka
 from local.postgres import Postgres
 from local.redis import Redis
 from local.server import free_port, running
+from local.spark import SparkJob
+from spark_classes import class_archive
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "clickstream_template"
@@ -34,6 +36,8 @@ TEMPLATE = "clickstream_template"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
+# Jobs of seconds are over before the second compiler pays for itself.
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
 PASSWORDS = {role: f"test-{role}" for role in (OWNER, WRITER, READER)}
 
 
@@ -96,10 +100,13 @@ def kafka_jars() -> Path:
 
 @pytest.fixture(scope="session")
 def spark_jars() -> Path:
-    """Spark's Kafka source, fetched when it is not there yet."""
+    """Spark's Kafka source and Delta, fetched when they are not there yet; jobs start with a class archive."""
     into = ROOT / ".local" / "jars"
     ivy = jars.ivy_jar(Path(sysconfig.get_path("purelib")))
     jars.fetch(jars.SPARK, into, ivy, ROOT / ".local" / "cache" / "ivy-spark")
+    archive = class_archive(ROOT, into)
+    if archive.exists():
+        SparkJob.java_options += f" -XX:SharedArchiveFile={archive}"
     return into
 
 

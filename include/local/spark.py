@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 
 class SparkJob:
@@ -15,7 +16,10 @@ class SparkJob:
 
     `root` is the checkout, `jars` a directory of further jars, `environment` what the job reads beside the
     caller's, `arguments` are the job's own; its output goes to `log`. `niceness`: 0 to 19, the lowest priority.
+    `java_options`: of every job's JVM.
     """
+
+    java_options: ClassVar[str] = "-XX:+UseSerialGC"
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class SparkJob:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.driver.extraClassPath": f"{jars}/*",
-            "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+            "spark.driver.extraJavaOptions": self.java_options,
         }
         command = [
             *(["nice", "-n", str(niceness)] if niceness else []),
