@@ -1,5 +1,5 @@
--- Where the accepted events of UTC dates lie. Parameters: days (date[]). Grain: one row a partition and million offsets:
--- these as a bigint[] in its binary form, unordered; a row for each of two million would take seconds to read.
+-- Where the accepted events of UTC dates lie. Parameters: days (date[]). Grain: one row a partition and million of
+-- offsets: these as a bigint[] in its binary form, unordered; a row for each of two million would take seconds to read.
 select
     partition,
     array_send(array_agg(kafka_offset)) as kafka_offsets
