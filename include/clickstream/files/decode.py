@@ -83,7 +83,7 @@ def _decoded_apart(blocks: Iterator[Block], reading: Reading, workers: int) -> I
                 found.append((block, future))
             else:
                 found.append((block, reading.decode(block.content, block.first)))
-            while found and not (isinstance(found[0][1], Future) and not found[0][1].done()):
+            while found and _is_ready(found[0][1]):
                 yield _taken(*found.popleft())
         while found:
             yield _taken(*found.popleft())
@@ -112,6 +112,10 @@ def _fit_for_workers() -> Iterator[None]:
         os.environ.pop("POLARS_MAX_THREADS")
         os.environ.update(environment)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _is_ready(found: "Future[_Packed] | Decoded") -> bool:
+    return isinstance(found, Decoded) or found.done()
 
 
 def _taken(block: Block, found: "Future[_Packed] | Decoded") -> tuple[Block, Decoded]:
