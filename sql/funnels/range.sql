@@ -20,17 +20,7 @@ listed as (
         best.reached,
         best.step_at
     from best
-    cross join
-        lateral (
-            select
-                '(all)' as breakdown,
-                '(all)' as value
-            union all
-            select
-                key,
-                value
-            from jsonb_each_text(best.breakdown)
-        ) as parts
+    cross join lateral clickstream.breakdown_parts(best.breakdown) as parts
 ),
 
 counts as (

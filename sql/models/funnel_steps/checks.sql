@@ -28,17 +28,7 @@ listed as (
         count(*) as users
     from clickstream.funnel_users as entries
     inner join days on entries.funnel = days.funnel and entries.day = days.day
-    cross join
-        lateral (
-            select
-                '(all)' as breakdown,
-                '(all)' as value
-            union all
-            select
-                key,
-                value
-            from jsonb_each_text(entries.breakdown)
-        ) as parts
+    cross join lateral clickstream.breakdown_parts(entries.breakdown) as parts
     cross join lateral generate_series(1, entries.reached) as step
     group by entries.day, parts.breakdown, parts.value, step
 ),

@@ -27,17 +27,7 @@ with listed as (
         entries.step_at
     from funnel_days as changed
     inner join funnel_users as entries on changed.funnel = entries.funnel and changed.day = entries.day
-    cross join
-        lateral (
-            select
-                '(all)' as breakdown,
-                '(all)' as value
-            union all
-            select
-                key,
-                value
-            from jsonb_each_text(entries.breakdown)
-        ) as parts
+    cross join lateral clickstream.breakdown_parts(entries.breakdown) as parts
     where changed.run_id = %(run_id)s and changed.funnel = %(funnel)s
 ),
 
