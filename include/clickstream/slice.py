@@ -6,7 +6,9 @@ Nearly every record holds only what the contract names: those are read in one ty
 checked by columns. Every other record goes through `contract.decode`, which accepts the same and knows the reasons.
 """
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -58,7 +60,10 @@ _READ: dict[str, Any] = {
     "page_load_ms": pl.Float64,
     "revenue_e4": pl.Int64,
 }
-_READ_KNOWN = {**_READ, "event_id": pl.String, "event_ms": pl.String}
+_READ_KNOWN = {name: kind for name, kind in _READ.items() if name != "row"} | {
+    "event_id": pl.String,
+    "event_ms": pl.String,
+}
 
 EVENTS_SCHEMA: dict[str, Any] = {
     "kafka_offset": pl.Int64,
@@ -121,6 +126,19 @@ class _Refused(NamedTuple):
     why: Rejected
 
 
+@contextmanager
+def collector_rests() -> Iterator[None]:
+    """For what makes some hundred thousand small objects and no cycles: collecting would only walk them."""
+    worked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if worked:
+            gc.enable()
+
+
+@collector_rests()
 def decode_slice(records: Records, future_tolerance_ms: int) -> Decoded:
     """Decode, check against the Kafka time and enrich every record. Each record ends in exactly one frame."""
     known, others = _read_known_records(records.values)
@@ -140,53 +158,47 @@ def decode_slice(records: Records, future_tolerance_ms: int) -> Decoded:
 
 def _read_known_records(values: pa.Array | pa.ChunkedArray) -> tuple[pl.DataFrame, list[int]]:
     """The records that hold only what the contract names, by _READ; and the rows of all others."""
-    slow = _too_large_or_nul(values)
-    frames = []
+    readable = np.ones(len(values), dtype=np.bool_)
+    frames = [pl.DataFrame(schema=_READ_KNOWN)]
     for start in range(0, len(values), _CHUNK):
         events: list[KnownEvent] = []
-        unreadable: list[int] = []
         for row, value in enumerate(values[start : start + _CHUNK].to_pylist(), start):
             try:
                 events.append(read_known(value))
             except UNREADABLE:
-                unreadable.append(row)
-        slow[unreadable] = True
-        rows = np.delete(np.arange(start, start + len(events) + len(unreadable)), np.array(unreadable, int) - start)
-        frames.append(_known_frame(rows, events))
-    if not frames:
-        return pl.DataFrame(schema=_READ), []
+                readable[row] = False
+        if events:
+            frames.append(_known_frame(events))
+    rows = np.flatnonzero(readable)
     texts = pl.concat(frames)
     types = [kind for kind in texts["event_type"].unique() if is_event_type(kind)]
     checked = texts.with_columns(
         pl.col("event_id").str.replace_all("-", "", literal=True).str.decode("hex", strict=False),
         pl.col("event_ms").str.to_datetime("%+", time_unit="us", strict=False).dt.epoch("us") // 1_000,
+        row=pl.Series(rows, dtype=pl.Int64),
         _good=pl.col("event_id").str.contains(_UUID)
         & pl.col("event_ms").str.contains(_TIME)
         & pl.col("event_type").is_in(types)
-        & ~pl.Series(slow[texts["row"].to_numpy()]),
+        & ~pl.Series(_too_large_or_nul(values)[rows]),
     )
-    good = pl.col("_good") & pl.col("event_ms").is_not_null()
-    slow[checked.filter(~good)["row"].to_numpy()] = True
-    return checked.filter(good).select(list(_READ)), np.flatnonzero(slow).tolist()
+    known = checked.filter(pl.col("_good") & pl.col("event_ms").is_not_null()).select(list(_READ))
+    return known, np.setdiff1d(np.arange(len(values)), known["row"].to_numpy(), assume_unique=True).tolist()
 
 
 def _too_large_or_nul(values: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     binary = pl.Series(pl.from_arrow(values), dtype=pl.Binary).bin
-    return ((binary.size() > MAX_EVENT_BYTES) | binary.contains(b"\\u0000")).fill_null(False).to_numpy(writable=True)
+    return ((binary.size() > MAX_EVENT_BYTES) | binary.contains(b"\\u0000")).fill_null(False).to_numpy()
 
 
 _NO_PROPERTIES = KnownProperties()
 
 
-def _known_frame(rows: NDArray[np.int64], events: list[KnownEvent]) -> pl.DataFrame:
-    """By _READ_KNOWN: id and time are text still."""
-    if not events:
-        return pl.DataFrame(schema=_READ_KNOWN)
+def _known_frame(events: list[KnownEvent]) -> pl.DataFrame:
+    """At least one event by _READ_KNOWN: id and time are text still."""
     told = _columns(events)
     properties = [found or _NO_PROPERTIES for found in told["properties"]]
     known = _columns(properties)
     columns: dict[str, Any] = {
-        "row": rows,
         "event_id": told["event_id"],
         "event_ms": told["event_time"],
         **{name: told[name] for name in _TEXTS},

@@ -1,7 +1,6 @@
 """What Spark's Python workers do in a backfill: records to events and fragments, then, user by user, fragments to
 sessions. Frames travel between both as IPC bytes, in buckets of users."""
 
-import gc
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -97,7 +96,6 @@ def read_frames(rows: list[bytes]) -> list[pl.DataFrame]:
 
 
 def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    gc.disable()  # reading makes many objects and no cycles; PySpark collects after each task
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)

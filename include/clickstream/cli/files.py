@@ -1,6 +1,5 @@
 """The stream's rules over files of events: sessions, journeys and the contract, without a platform."""
 
-import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -162,12 +161,8 @@ def _reading(files: Sequence[str]) -> Iterator[Callable[[int], None]]:
     """Call with the bytes read so far."""
     from clickstream.files.lines import total_bytes
 
-    gc.disable()  # reading makes many objects and no cycles
-    try:
-        with progress("read", total_bytes(files) or None, BYTES) as bar:
-            yield bar.to
-    finally:
-        gc.enable()
+    with progress("read", total_bytes(files) or None, BYTES) as bar:
+        yield bar.to
 
 
 @contextmanager

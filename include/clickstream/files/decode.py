@@ -1,6 +1,5 @@
 """Lines through the contract, in processes of their own when there are many of them."""
 
-import gc
 import os
 import signal
 import sys
@@ -35,10 +34,9 @@ class Reading:
     future_tolerance_ms: int
     columns: Sequence[str]
 
-    def decode(self, source: bytes | Span, first: int) -> Decoded:
+    def decode(self, content: bytes, first: int) -> Decoded:
         """One record a line; `kafka_offset` is the number of the line, counted from `first`. Lines of white space
-        alone are none. Raises ReplayError for a file that was cut meanwhile."""
-        content = source.read() if isinstance(source, Span) else source
+        alone are none."""
         lines = content.removesuffix(b"\n").split(b"\n")
         offsets = np.arange(first, first + len(lines), dtype=np.int64)
         if not all(map(bytes.strip, lines)):
@@ -93,7 +91,7 @@ def _decoded_apart(blocks: Iterator[Block], reading: Reading, workers: int) -> I
 
 def _submitted(pool: ProcessPoolExecutor, reading: Reading, block: Block) -> "Future[_Packed]":
     with _fit_for_workers():  # submitting starts them
-        return pool.submit(_decode_packed, reading, block.content, block.first)
+        return pool.submit(_decode_packed, reading, block.span or block.content, block.first)
 
 
 @contextmanager
@@ -125,8 +123,8 @@ def _taken(block: Block, found: "Future[_Packed] | Decoded") -> tuple[Block, Dec
 _Packed = tuple[bytes, bytes]  # Arrow IPC: pickled frames take three times as long
 
 
-def _decode_packed(reading: Reading, content: bytes | Span, first: int) -> _Packed:
-    found = reading.decode(content, first)
+def _decode_packed(reading: Reading, source: bytes | Span, first: int) -> _Packed:
+    found = reading.decode(source.read() if isinstance(source, Span) else source, first)
     return _packed(found.events), _packed(found.dead_letters)
 
 
@@ -137,7 +135,6 @@ def _packed(frame: pl.DataFrame) -> bytes:
 
 
 def _start_worker() -> None:
-    gc.disable()  # a worker lives for one command, and decoding leaves no cycles
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -32,14 +32,15 @@ class Block(NamedTuple):
     """Whole lines of one file; only the very last may lack its end.
 
     `start` and `first`: how many lines of all files come before the file and before the block; `position`: bytes of
-    all files read up to here, where that can be told.
+    all files read up to here, where that can be told; `span`: where a plain file has the content.
     """
 
     source: str
     start: int
     first: int
-    content: bytes | Span
+    content: bytes
     position: int
+    span: Span | None
 
 
 def blocks(sources: Sequence[str]) -> Iterator[Block]:
@@ -59,8 +60,8 @@ def blocks(sources: Sequence[str]) -> Iterator[Block]:
                     content = content.removeprefix(_BYTE_ORDER_MARK)
                 read = raw.tell() if raw.seekable() else 0
                 position = before + read
-                span = Span(source, read - len(content), len(content))
-                yield Block(source, start, first, span if plain else content, position)
+                span = Span(source, read - len(content), len(content)) if plain else None
+                yield Block(source, start, first, content, position, span)
                 first += content.count(b"\n") + (not content.endswith(b"\n"))
 
 
