@@ -34,6 +34,7 @@ TUNING = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # a detail quotes keys: ids of users and events
     "autovacuum_naptime": "30s",
 }
 

@@ -4,7 +4,6 @@ An unreachable server, a deadlock or two slices meeting in one event id are wait
 letter because PostgreSQL was away.
 """
 
-import gc
 import logging
 from dataclasses import replace
 from datetime import date
@@ -14,13 +13,12 @@ from psycopg import errors
 from tenacity import (
     RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
 )
 
-from clickstream.slice import Decoded, decode_slice, event_days
+from clickstream.slice import Decoded, collector_rests, decode_slice, event_days
 from clickstream.warehouse import adapt
 from clickstream.warehouse.apply import Applied, Rules, Slice, Stopwatch, apply_slice
 from clickstream.warehouse.ledger import APPLICATION
@@ -50,10 +48,8 @@ class Writer:
 
         Raises LeaseLostError, OffsetGapError, LedgerError, or psycopg's error when patience is over.
         """
-        # A slice makes some hundred thousand small objects and no cycles: collecting would only walk them.
-        gc.disable()
         self._met = 0
-        try:
+        with collector_rests():
             watch = Stopwatch()
             decoded = decode_slice(piece.records, self._rules.future_tolerance_ms)
             watch.lap("decode")
@@ -61,15 +57,13 @@ class Writer:
                 retry=retry_if_exception_type((*_AWAY, errors.UniqueViolation)),
                 wait=wait_random_exponential(multiplier=0.05, max=1),
                 stop=self._enough,
-                before_sleep=before_sleep_log(log, logging.WARNING),
+                before_sleep=_say,
                 reraise=True,
             ):
                 with attempt:
                     applied = self._apply(piece, decoded)
                     return applied and replace(applied, stage_ms=watch.stage_ms | applied.stage_ms)
             raise AssertionError("unreachable: the last attempt re-raises")
-        finally:
-            gc.enable()
 
     def _enough(self, state: RetryCallState) -> bool:
         met = state.outcome is not None and isinstance(state.outcome.exception(), errors.UniqueViolation)
@@ -110,3 +104,10 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _say(state: RetryCallState) -> None:
+    """Why a slice is tried again; not PostgreSQL's detail, which quotes the event's id."""
+    error = state.outcome.exception() if state.outcome else None
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    log.warning("a slice is tried again: %s: %s", type(error).__name__, said or error)

@@ -15,6 +15,7 @@ from builders import encoded, event, event_id, piece
 from clickstream.warehouse import ledger
 from clickstream.warehouse.apply import Applied, Slice
 from clickstream.warehouse.writer import Writer
+from local.postgres import Postgres
 from waiting import wait_until
 
 from .conftest import RULES, TOPIC
@@ -192,6 +193,25 @@ def test_one_id_in_two_slices_is_accepted_once(stage: Stage, first: int, content
     letters = rows(stage, "select partition, kafka_offset, reason, payload from dead_letters")
     assert letters == ([second_place] if refused else [])
     assert rows(stage, "select sum(events)::int from traffic_minute") == [(1 + 4,)]
+
+
+def test_slices_that_meet_in_an_id_tell_it_to_no_log(
+    stage: Stage, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL says which key is there already: to its client, and by default to its log."""
+    log = postgres.data.parent / "postgres.log"
+    before = log.stat().st_size
+    leading = stage.apply(0, [event(7_301, 0), held(800)])
+    pid = stage.first_holds()
+    following = stage.apply(1, [event(7_301, 0)])
+    stage.second_waits_for(pid)
+    stage.let_go()
+    leading.finished()
+    following.finished()
+    servers = log.read_bytes()[before:].decode()
+    assert "duplicate key value" in servers
+    assert "a slice is tried again: UniqueViolation" in caplog.text
+    assert event_id(7_301) not in servers + caplog.text
 
 
 def test_an_id_whose_first_slice_dies_is_the_second_ones(stage: Stage) -> None:
