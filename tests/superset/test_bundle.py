@@ -82,6 +82,15 @@ def test_every_axis_says_what_it_measures() -> None:
     assert {name for name, titles in axes.items() if not all(titles)} == set()
 
 
+def test_superset_puts_no_other_time_in_the_place_of_an_axis() -> None:
+    """It takes the time that a chart is filtered by (granularity_sqla) for any axis that is marked as a time."""
+    datasets = {each["uuid"]: each for each in documents("datasets").values()}
+    for chart in documents("charts").values():
+        axis, filtered_by = (chart["params"].get(name) for name in ("x_axis", "granularity_sqla"))
+        marked = {each["column_name"] for each in datasets[chart["dataset_uuid"]]["columns"] if each.get("is_dttm")}
+        assert filtered_by is None or axis == filtered_by or axis not in marked, chart["slice_name"]
+
+
 def test_a_metric_that_only_sorts_has_no_name_of_its_own() -> None:
     """Superset draws it as a series beside the others when its label is another than its name."""
     datasets = {each["uuid"]: each for each in documents("datasets").values()}

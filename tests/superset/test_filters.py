@@ -100,6 +100,10 @@ def test_a_device_moves_the_sessions_of_the_live_dashboard(dashboard: Dashboard)
 
 
 def test_sessions_tell_new_visitors_from_those_who_return(dashboard: Dashboard) -> None:
-    dashboard.open("clickstream-sessions", {"New and returning visitors", "Bounced sessions"})
+    by_hour = "Sessions by hour"
+    dashboard.open("clickstream-sessions", {"New and returning visitors", "Bounced sessions", by_hour})
+    assert {row["started_day"] % 86_400_000 for row in dashboard.rows["New and returning visitors"]} == {0}
+    assert {row["started_hour"] % 3_600_000 for row in dashboard.rows[by_hour]} == {0}
+    assert sum(row["people"] for row in dashboard.rows[by_hour]) == 4
     assert sum(row["new"] for row in dashboard.rows["New and returning visitors"]) == 4  # of one day, or of two
     assert dashboard.rows["Bounced sessions"] == [{"bounce_rate": 0}]
