@@ -73,9 +73,14 @@ FRAGMENT: dict[str, Any] = {
 }
 
 
+# Of an event.
+_READ = ["user_id", "event_ms", "event_id", "event_type", "page_path", "revenue_e4", *_ENRICHED,
+         "page_url", "referrer", "user_agent", "session_id", "bot"]  # fmt: skip
+
+
 def fragments(events: pl.DataFrame, gap_ms: int) -> pl.DataFrame:
     """Fold events (columns of `slice.EVENTS_SCHEMA`, any order) into fragments, one row a run."""
-    ordered = events.sort("user_id", "event_ms", "event_id")
+    ordered = events.select(_READ).sort("user_id", "event_ms", "event_id")
     apart = (pl.col("event_ms") - pl.col("event_ms").shift() > gap_ms).fill_null(True)
     ordered = ordered.with_columns(
         _run=(_new_user() | apart).cum_sum(),
