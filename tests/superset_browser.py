@@ -37,7 +37,8 @@ class Dashboard:
         expect(self.page.locator(".dashboard-component-chart-holder .loading")).to_have_count(0, timeout=60_000)
 
     def choose(self, name: str, option: str, titles: set[str]) -> None:
-        """Choose an option of a filter, apply it, and wait for the charts that it holds for."""
+        """Choose an option of a filter (`name`: part of its id, by which Superset labels it), apply it, and wait for the
+        charts that it holds for."""
         self.page.get_by_role("combobox", name=name).click(timeout=120_000)  # once its options have come
         self.page.keyboard.type(option)
         self.page.locator(".ant-select-item-option").filter(has_text=option).first.click()

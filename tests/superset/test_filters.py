@@ -33,6 +33,17 @@ def test_journeys_are_shown_as_pictures_and_as_paths(dashboard: Dashboard) -> No
     assert dashboard.page.title() != "owned"
 
 
+def test_the_journeys_shown_are_those_that_begin_at_the_page_that_is_chosen(dashboard: Dashboard) -> None:
+    flow, links = "How sessions begin: the first five steps", "Every link"
+    dashboard.open("clickstream-journeys", {flow, links})
+    dashboard.choose("begins", HOSTILE_PAGE, {flow, links})
+    assert [(row["source_node"], row["target_node"]) for row in dashboard.rows[flow]] == [
+        (f"1 {HOSTILE_PAGE}", "2 (exit)")
+    ]  # fmt: skip
+    expect(dashboard.page.get_by_text(HOSTILE_PAGE).first).to_be_visible()
+    assert dashboard.page.title() != "owned"
+
+
 @pytest.mark.usefixtures("dashboard")
 @pytest.mark.parametrize(
     ("dataset", "column", "page", "links"),
@@ -95,7 +106,7 @@ def test_the_latest_backfill_tells_whether_the_stream_equals_a_recompute(dashboa
 
 def test_a_device_moves_the_sessions_of_the_live_dashboard(dashboard: Dashboard) -> None:
     dashboard.open("clickstream-live", {"Latest sessions"})
-    dashboard.choose("Device", "desktop", {"Latest sessions"})
+    dashboard.choose("device", "desktop", {"Latest sessions"})
     assert [row["visitor"] for row in dashboard.rows["Latest sessions"]] == ["ann"]
 
 
