@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from local.browser import chromium, log_in_to_airflow, log_in_to_superset
+from local.browser import chromium, log_in_to_airflow, log_in_to_superset, open_page
 from local.layout import load
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def main() -> int:
     given.into.mkdir(parents=True, exist_ok=True)
     wrong = []
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": width, "height": height})
+        page = open_page(browser, width, height)
         log_in_to_superset(page, SUPERSET, _secret("superset_admin"))
         for slug in _slugs():
             wrong += _dashboard(page, slug, given.into, None if given.screen else width)
@@ -76,7 +76,7 @@ def _dashboard(page: Page, slug: str, into: Path, whole_width: int | None) -> li
 
 def _live_page(browser: Browser, width: int, height: int, into: Path) -> None:
     print("Airflow's live page …", file=sys.stderr)
-    page = browser.new_page(viewport={"width": width, "height": height})
+    page = open_page(browser, width, height)
     log_in_to_airflow(page, AIRFLOW, _secret("airflow_admin"))
     page.get_by_role("link", name="Clickstream", exact=True).click(timeout=60_000)
     expect(page.frame_locator("iframe").locator("#state")).to_contain_text("every second", timeout=60_000)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 from playwright.sync_api import Page, Response, expect
 
-from local.browser import chromium, log_in_to_superset
+from local.browser import chromium, log_in_to_superset, open_page
 from superset_server import ROOT, Superset
 
 
@@ -37,9 +37,11 @@ class Dashboard:
         expect(self.page.locator(".dashboard-component-chart-holder .loading")).to_have_count(0, timeout=60_000)
 
     def choose(self, name: str, option: str, titles: set[str]) -> None:
-        """Choose an option of a filter (`name`: part of its id, by which Superset labels it), apply it, and wait for the
-        charts that it holds for."""
-        self.page.get_by_role("combobox", name=name).click(timeout=120_000)  # once its options have come
+        """Choose an option of a filter, apply it, and wait for the charts that it holds for.
+
+        `name` is part of the filter's id: Superset labels it so.
+        """
+        self.page.get_by_role("combobox", name=name).click()  # once its options have come
         self.page.keyboard.type(option)
         self.page.locator(".ant-select-item-option").filter(has_text=option).first.click()
         self.page.keyboard.press("Escape")
@@ -89,7 +91,7 @@ class Dashboard:
 def browsing(superset: Superset, height: int) -> Iterator[Dashboard]:
     """A browser, logged in; its page is so high because charts load when they come into view."""
     with chromium() as browser:
-        yield Dashboard(browser.new_page(viewport={"width": 1440, "height": height}), superset)
+        yield Dashboard(open_page(browser, 1440, height), superset)
 
 
 def charts() -> dict[str, set[str]]:

@@ -22,6 +22,13 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
+def open_page(browser: Browser, width: int, height: int) -> Page:
+    """A page of this size, in pixels, that waits as long as a busy machine needs."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(120_000)
+    return page
+
+
 def log_in_to_superset(page: Page, url: str, password: str) -> None:
     """By the form, as the admin."""
     # Superset's usage log, posted before the login and answered after it, would set back the old session's cookie.

@@ -23,7 +23,7 @@ from clickstream.warehouse.roles import OWNER, READER, WRITER, create_warehouse
 from hostile import TEXTS
 from letters import letter, marks, store
 from local.airflow import Airflow
-from local.browser import chromium, log_in_to_airflow
+from local.browser import chromium, log_in_to_airflow, open_page
 from local.postgres import Postgres
 from local.redis import Redis
 from local.server import free_port, running
@@ -110,7 +110,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, platform_parts: Platform) -> Page:
     """Logged in by the form."""
-    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened = open_page(browser, 1440, 900)
     log_in_to_airflow(opened, platform_parts.api.url, platform_parts.password)
     expect(opened.get_by_text("Dags", exact=True).first).to_be_visible(timeout=60_000)
     return opened
