@@ -73,7 +73,7 @@ FRAGMENT: dict[str, Any] = {
 }
 
 
-# Of an event.
+# What `fragments` reads of an event: sorting moves all that it is given.
 _READ = ["user_id", "event_ms", "event_id", "event_type", "page_path", "revenue_e4", *_ENRICHED,
          "page_url", "referrer", "user_agent", "session_id", "bot"]  # fmt: skip
 
