@@ -69,9 +69,20 @@ def _dashboard(page: Page, slug: str, into: Path, whole_width: int | None) -> li
     page.wait_for_load_state("networkidle")
     expect(page.locator(f"{CHARTS} .loading")).to_have_count(0, timeout=120_000)
     page.wait_for_function("() => document.getAnimations().every(each => each.playState !== 'running')")
-    page.screenshot(path=into / f"{slug}.png")
+    (into / f"{slug}.png").write_bytes(_still(page))
     shown = [card.inner_text() for card in page.locator(CHARTS).all()]
     return [f"{slug}: {text[:80]!r}" for text in shown if any(said in text for said in TROUBLE)]
+
+
+def _still(page: Page) -> bytes:
+    """The picture once the charts are drawn: no event tells the end of what moves on a canvas."""
+    picture = page.screenshot()
+    for _ in range(20):  # a dashboard that refreshes itself may never rest
+        page.wait_for_timeout(300)
+        before, picture = picture, page.screenshot()
+        if picture == before:
+            break
+    return picture
 
 
 def _live_page(browser: Browser, width: int, height: int, into: Path) -> None:
